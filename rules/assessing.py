@@ -1,0 +1,218 @@
+"""The one door of the clinical core: a snapshot and the knowledge in, an assessment out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rules.criteria import Criteria, criteria_from
+from rules.documents import Document, DocumentRef, KnowledgeError, from_file, packaged
+from rules.dosing import Dose, Dosing, RenalFunction, dosing_from, renal_function
+from rules.exposure import at_risk, closes, exposures
+from rules.facts import Facts, facts_from
+from rules.grading import Grading, grade
+from rules.protocol import Protocol, Row, protocol_from
+from rules.recommending import Advice, recommend
+from rules.snapshot import SCORES, ChartedGrade, ClinicalSnapshot, Domain, Exposure
+from rules.windows import Windows, windows_from
+
+ADULT_TABLE_FROM_YEARS = 12
+"""ICE from 12 years on; CAPD below, or above with developmental delay (lee-2019, paediatric table)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A bibliography entry: the short label of a card and the link, when one is known."""
+
+    id: str
+    label: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Every document the rules decide by, checked against each other."""
+
+    adults: Criteria
+    children: Criteria
+    windows: Windows
+    dosing: Dosing
+    protocols: tuple[Protocol, ...]
+    sources: Mapping[str, Source]
+
+    @property
+    def refs(self) -> tuple[DocumentRef, ...]:
+        """Id, version and hash of each document, for the record of a decision."""
+        return (
+            self.adults.ref,
+            self.children.ref,
+            self.windows.ref,
+            self.dosing.ref,
+            *(p.ref for p in self.protocols),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A dose a row proposes for this patient. `recommended` only when the grade carries it (D1, D9)."""
+
+    row: Row
+    dose: Dose
+    recommended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the rules make of a snapshot: grade, exposure, facts, advice."""
+
+    snapshot: ClinicalSnapshot
+    criteria: Criteria
+    grading: Grading
+    exposure: Exposure | None
+    exposures: tuple[Exposure, ...]
+    presumed: bool
+    charted: ChartedGrade | None
+    driving_charted: ChartedGrade | None
+    renal: RenalFunction
+    facts: Facts
+    advice: tuple[Advice, ...]
+    proposals: tuple[Proposal, ...]
+
+    @property
+    def applicable(self) -> bool:
+        """Whether the patient is at risk: an open window, or a presumed exposure (D5)."""
+        return self.exposure is not None or self.presumed
+
+
+def load_knowledge(protocols: Sequence[Path] = (), allow_draft: bool = False) -> Knowledge:
+    """Reads every document; raises KnowledgeError naming document, place and what was expected.
+
+    `protocols` replaces the shipped default protocol. `draft` documents need `allow_draft`; `retired`
+    ones are always refused.
+    """
+    bibliography = packaged("bibliography", "bibliography")
+    sources = {e["id"]: Source(e["id"], e["label"], e.get("url")) for e in bibliography.body["entries"]}
+    known = frozenset(sources)
+    dosing = dosing_from(packaged("dosing", "dosing"), known)
+    documents = [from_file(path, "protocol") for path in protocols] or [packaged("default-protocol", "protocol")]
+    return Knowledge(
+        adults=criteria_from(packaged("astct-2019-adults", "criteria"), known),
+        children=criteria_from(packaged("astct-2019-children", "criteria"), known),
+        windows=windows_from(packaged("windows", "windows"), known),
+        dosing=dosing,
+        protocols=tuple(_in_force(d, known, frozenset(dosing.doses), allow_draft) for d in documents),
+        sources=sources,
+    )
+
+
+def _in_force(document: Document, known: frozenset[str], doses: frozenset[str], allow_draft: bool) -> Protocol:
+    status = document.body["status"]
+    if status == "retired" or (status == "draft" and not allow_draft):
+        raise KnowledgeError(document.name, "$.status", f"'active' (a {status} protocol is not used)")
+    return protocol_from(document, known, doses)
+
+
+def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
+    """Grades, finds the exposure, answers the facts, matches the protocols. Pure: same in, same out."""
+    windows = knowledge.windows
+    criteria = _criteria(snapshot, knowledge)
+    courses = exposures(snapshot.administrations, snapshot.as_of, windows)
+    last = courses[-1] if courses else None
+    grading = grade(snapshot, criteria, windows, since=last.started if last else None)
+    exposure = _open(last, courses, snapshot, criteria, grading, windows)
+    presumed = exposure is None and _presumed(snapshot, grading, bool(courses), windows)
+    charted = _charted(snapshot, last)
+    driving = charted if charted is not None and _drives(charted, snapshot, grading, windows) else None
+    facts = facts_from(snapshot, grading, criteria, exposure, presumed, driving, windows)
+    renal = renal_function(snapshot, knowledge.dosing, windows)
+    asked = exposure is not None or presumed or facts["engager_draft"]
+    advice = tuple(recommend(facts, p) for p in knowledge.protocols) if asked and not snapshot.deceased else ()
+    carried = _carries_recommendation(facts, grading)
+    proposals = tuple(
+        Proposal(row, dose, therapy.preferred and carried and dose.may_recommend)
+        for one in advice
+        for row in one.rows
+        for therapy in row.therapies
+        for dose in (knowledge.dosing.dose(therapy.dosing, renal.band),)
+    )
+    return Assessment(
+        snapshot, criteria, grading, exposure, courses, presumed, charted, driving, renal, facts, advice, proposals
+    )
+
+
+def _criteria(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Criteria:
+    """The table by age at the instant; of unknown age, the one whose score was charted."""
+    if snapshot.age_years is None:
+        charted = {f.domain for f in snapshot.findings}
+        child = Domain.CAPD in charted and Domain.ICE not in charted
+    else:
+        child = snapshot.age_years < ADULT_TABLE_FROM_YEARS or snapshot.developmental_delay
+    return knowledge.children if child else knowledge.adults
+
+
+def _open(
+    last: Exposure | None,
+    courses: Sequence[Exposure],
+    snapshot: ClinicalSnapshot,
+    criteria: Criteria,
+    grading: Grading,
+    windows: Windows,
+) -> Exposure | None:
+    """The newest course whose risk window is open; a closed one stays open while its grade is unresolved."""
+    open_courses = [c for c in courses if at_risk(c, snapshot.as_of, windows)]
+    if open_courses:
+        return open_courses[-1]
+    if last is None or not grading.at_least:
+        return None
+    closed = closes(last, snapshot.as_of, windows)
+    at_closing = grade(replace(snapshot, as_of=closed), criteria, windows, since=last.started)
+    return last if at_closing.at_least or _icans_record(snapshot, windows) else None
+
+
+def _icans_record(snapshot: ClinicalSnapshot, windows: Windows) -> bool:
+    """An ICE score, a charted ICANS grade or an ICANS diagnosis in the last 7 days (D5, A30)."""
+    times = [f.at for f in snapshot.findings if f.domain in SCORES and f.domain is Domain.ICE]
+    times += [g.at for g in snapshot.charted if g.scale in ("icans", "icans-diagnosis")]
+    return any(-windows.clock_tolerance <= snapshot.as_of - at <= windows.presumed for at in times)
+
+
+def _presumed(snapshot: ClinicalSnapshot, grading: Grading, product: bool, windows: Windows) -> bool:
+    return not product and _icans_record(snapshot, windows)
+
+
+def _charted(snapshot: ClinicalSnapshot, last: Exposure | None) -> ChartedGrade | None:
+    """The newest ICANS grade a clinician charted in this course; grade 5 only of a deceased patient (D7)."""
+    usable = [
+        g
+        for g in snapshot.charted
+        if g.scale in ("icans", "icans-diagnosis")
+        and g.grade > 0
+        and (g.grade < 5 or snapshot.deceased)
+        and (last is None or g.at >= last.started or g.grade == 5)
+    ]
+    return max(usable, key=lambda g: (g.at, g.grade), default=None)
+
+
+def _drives(charted: ChartedGrade, snapshot: ClinicalSnapshot, grading: Grading, windows: Windows) -> bool:
+    """A fresh charted grade drives until a score and the consciousness were charted after it (D10, A2)."""
+    if charted.scale != "icans" or snapshot.as_of - charted.at > windows.charted_fresh:
+        return False
+    newer = {d.domain for d in grading.by_domain if d.finding.at > charted.at and not d.provisional}
+    return not {grading.tool, Domain.CONSCIOUSNESS} <= newer
+
+
+def _carries_recommendation(facts: Facts, grading: Grading) -> bool:
+    """Whether a dose may be preselected: the grade rests on a charted domain, and on a fresh examination.
+
+    D1 asks for a fresh score or consciousness; at grade 2 the score itself (model card E2: "offered,
+    not preselected, as ICE is missing").
+    """
+    if facts["grade_basis"] != "charted":
+        return False
+    fresh = {d.domain for d in grading.by_domain if not d.provisional and not d.stale}
+    scored = grading.tool in fresh
+    return scored or (facts["icans_grade"] in (3, 4) and Domain.CONSCIOUSNESS in fresh)
+
+
+__all__ = ["Assessment", "Knowledge", "Proposal", "assess", "load_knowledge"]

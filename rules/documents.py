@@ -1,0 +1,101 @@
+"""Reads, schema-checks and hashes the knowledge documents. The only place of this room with I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+_PACKAGE = files("rules") / "knowledge"
+
+
+class KnowledgeError(Exception):
+    """A document that cannot be used: names the document, the place in it, and what was expected."""
+
+    def __init__(self, document: str, path: str, expected: str) -> None:
+        self.document, self.path, self.expected = document, path, expected
+        super().__init__(f"{document}: {path}: {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a statement comes from: a bibliography entry, and the place in it."""
+
+    ref: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """Which document, in which version, with which bytes: stands on every record of a decision."""
+
+    id: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A knowledge document as read: its name for messages, its content, its reference."""
+
+    name: str
+    body: dict[str, Any]
+    ref: DocumentRef
+
+
+def packaged(name: str, schema: str) -> Document:
+    """A document that ships with the package."""
+    return _parsed(f"{name}.json", (_PACKAGE / f"{name}.json").read_bytes(), schema)
+
+
+def from_file(path: Path, schema: str) -> Document:
+    """A site's own document; raises KnowledgeError when the file cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise KnowledgeError(str(path), "$", f"a readable file ({problem.strerror})") from problem
+    return _parsed(str(path), content, schema)
+
+
+def cites(document: str, path: str, items: Sequence[dict[str, str]], known: frozenset[str]) -> tuple[Citation, ...]:
+    """Citations of one statement; every one must be in the bibliography."""
+    for index, item in enumerate(items):
+        if item["ref"] not in known:
+            raise KnowledgeError(
+                document, f"{path}.cites[{index}].ref", f"a bibliography id, found {item['ref']!r}"
+            )
+    return tuple(Citation(item["ref"], item["at"]) for item in items)
+
+
+def _parsed(name: str, content: bytes, schema: str) -> Document:
+    try:
+        body = json.loads(content, object_pairs_hook=lambda pairs: _no_duplicates(name, pairs))
+    except (UnicodeDecodeError, json.JSONDecodeError) as problem:
+        raise KnowledgeError(name, "$", f"valid JSON in UTF-8 ({problem})") from problem
+    validator = Draft202012Validator(json.loads((_PACKAGE / "schemas" / f"{schema}.schema.json").read_bytes()))
+    problem_found = best_match(validator.iter_errors(body))
+    if problem_found is not None:
+        raise KnowledgeError(name, problem_found.json_path, problem_found.message)
+    ref = DocumentRef(body["id"], body["version"], hashlib.sha256(content).hexdigest())
+    return Document(name, body, ref)
+
+
+def schema_problems(body: object, schema: str) -> list[tuple[str, str]]:
+    """Every schema error of a document as (JSON path, message), in document order."""
+    validator = Draft202012Validator(json.loads((_PACKAGE / "schemas" / f"{schema}.schema.json").read_bytes()))
+    return [(error.json_path, error.message) for error in validator.iter_errors(body)]
+
+
+def _no_duplicates(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise KnowledgeError(name, f"$..{key}", f"each key once, found {key!r} {keys.count(key)} times")
+    return dict(pairs)

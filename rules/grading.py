@@ -1,0 +1,317 @@
+"""Grades a snapshot: set aside what another cause explains, look up the rest, take the worst (lee-2019).
+
+A grade is an interval. What was not assessed leaves the top open; time opens the top of a domain but
+never lowers the bottom (D3, D8; hazard log A1, A14, A17 to A20).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rules.criteria import Criteria
+from rules.setting_aside import Cause, cause_of
+from rules.snapshot import SCORES, ClinicalSnapshot, Domain, Finding
+from rules.windows import Windows
+
+
+@dataclass(frozen=True, slots=True)
+class DomainGrade:
+    """What one domain is worth now, and why.
+
+    `provisional`: inferred from a proxy. `overdue`: past its due time. `stale`: past its fresh window,
+    so its bottom stands and its top is open. `flags` are sentences for the card.
+    """
+
+    domain: Domain
+    finding: Finding
+    at_least: int
+    at_most: int
+    provisional: bool = False
+    overdue: bool = False
+    stale: bool = False
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A finding not counted because another cause explains it; `at_least` is its worth if it does not."""
+
+    domain: Domain
+    finding: Finding
+    cause: Cause
+    at_least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """The computed grade: from `at_least` to `at_most`; `at_least` is None when nothing was usable."""
+
+    at_least: int | None
+    at_most: int
+    tool: Domain
+    by_domain: tuple[DomainGrade, ...]
+    unassessed: tuple[Domain, ...]
+    set_aside: tuple[SetAside, ...]
+    onset: datetime | None
+
+    @property
+    def status(self) -> str:
+        """`final` exactly when both ends meet, `indeterminate` when nothing is usable, else `minimum` (A17)."""
+        if self.at_least is None:
+            return "indeterminate"
+        return "final" if self.at_least == self.at_most else "minimum"
+
+    @property
+    def determining(self) -> tuple[Domain, ...]:
+        """The domains that hold the grade; none at grade 0."""
+        return tuple(d.domain for d in self.by_domain if d.at_least and d.at_least == self.at_least)
+
+    @property
+    def rests_on_proxy(self) -> bool:
+        """Whether every domain that holds the grade was inferred from a proxy scale."""
+        held_by = [d for d in self.by_domain if d.domain in self.determining]
+        return bool(held_by) and all(d.provisional for d in held_by)
+
+    @property
+    def rests_on_post_ictal(self) -> bool:
+        """Whether every domain that holds the grade was examined within the post-ictal hour (A3)."""
+        held_by = [d for d in self.by_domain if d.domain in self.determining]
+        return bool(held_by) and all(POST_ICTAL in d.flags for d in held_by)
+
+    def domain(self, domain: Domain) -> DomainGrade | None:
+        """The graded domain; None when it was not assessed, or set aside."""
+        return next((d for d in self.by_domain if d.domain is domain), None)
+
+
+POST_ICTAL = "charted within 60 min after a seizure: examine again"
+
+
+def grade(
+    snapshot: ClinicalSnapshot, criteria: Criteria, windows: Windows, since: datetime | None = None
+) -> Grading:
+    """The most severe domain decides (lee-2019); findings from before `since` do not count (D3)."""
+    usable = [f for f in snapshot.findings if _usable(f, snapshot.as_of, criteria, windows, since)]
+    usable.sort(key=lambda f: f.at)
+    aside: list[SetAside] = []
+    held = [
+        found
+        for domain in criteria.domains
+        if (found := _held(domain, usable, snapshot, criteria, windows, aside, since)) is not None
+    ]
+    by_domain = tuple(_settled(d, held, criteria) for d in held)
+    at_least = max((d.at_least for d in by_domain), default=None)
+    onset = min((f.at for f in usable if criteria.interval(f)[0] >= 1), default=None)
+    by_domain = tuple(_with_due(d, at_least or 0, onset, snapshot.as_of, windows) for d in by_domain)
+    set_aside_only = {s.domain for s in aside} - {d.domain for d in by_domain}
+    unassessed = tuple(
+        d for d in criteria.domains if d not in set_aside_only and not any(g.domain is d and not g.provisional for g in by_domain)
+    )
+    return Grading(
+        at_least=at_least,
+        at_most=_ceiling(criteria, by_domain, unassessed, bool(set_aside_only)),
+        tool=criteria.tool,
+        by_domain=by_domain,
+        unassessed=unassessed,
+        set_aside=tuple(aside),
+        onset=onset,
+    )
+
+
+def _usable(
+    finding: Finding, as_of: datetime, criteria: Criteria, windows: Windows, since: datetime | None
+) -> bool:
+    return (
+        finding.domain in criteria.cells
+        and finding.at <= as_of + windows.clock_tolerance
+        and (since is None or finding.at >= since)
+    )
+
+
+def _held(
+    domain: Domain,
+    usable: Sequence[Finding],
+    snapshot: ClinicalSnapshot,
+    criteria: Criteria,
+    windows: Windows,
+    aside: list[SetAside],
+    since: datetime | None,
+) -> DomainGrade | None:
+    """The finding in force of one domain, with what it is worth at this instant."""
+    found = [f for f in usable if f.domain is domain]
+    seizures = [f for f in usable if f.domain is Domain.SEIZURE and criteria.interval(f)[0] >= 1]
+    charted = [f for f in found if f.proxy is None]
+    proxies = [f for f in found if f.proxy is not None]
+    if domain is Domain.SEIZURE:
+        in_force = _seizure_in_force(charted, seizures, usable, snapshot.as_of, windows, criteria)
+        carried = False
+    else:
+        in_force, carried = _newest_unexplained(charted, snapshot, criteria, windows, aside, since)
+    chosen = None if in_force is None else _worth(in_force, carried, snapshot.as_of, criteria, windows, seizures)
+    raised = _proxy_in_force(proxies, in_force, snapshot, criteria, windows, aside, since)
+    if raised is None or (chosen is not None and criteria.interval(raised)[0] <= chosen.at_least):
+        return chosen
+    return DomainGrade(
+        domain, raised, criteria.interval(raised)[0], criteria.worst, provisional=True,
+        stale=snapshot.as_of - raised.at > windows.fresh[domain],
+    )
+
+
+def _newest_unexplained(
+    found: Sequence[Finding],
+    snapshot: ClinicalSnapshot,
+    criteria: Criteria,
+    windows: Windows,
+    aside: list[SetAside],
+    since: datetime | None,
+) -> tuple[Finding | None, bool]:
+    """The newest finding that no other cause explains; whether a newer one was set aside for it.
+
+    Findings charted at one instant: the worse counts. An abnormal value under a sedative is set aside
+    and the last unsedated value stays the floor; a normal value counts (A14).
+    """
+    carried = False
+    for finding in sorted(found, key=lambda f: (f.at, criteria.interval(f)), reverse=True):
+        cause = cause_of(finding, snapshot, criteria, windows, since)
+        if cause is None:
+            return finding, carried
+        if not carried or finding.at == aside[-1].finding.at:
+            aside.append(SetAside(finding.domain, finding, cause, criteria.interval(finding)[0]))
+        carried = True
+    return None, carried
+
+
+def _seizure_in_force(
+    found: Sequence[Finding],
+    seizures: Sequence[Finding],
+    usable: Sequence[Finding],
+    as_of: datetime,
+    windows: Windows,
+    criteria: Criteria,
+) -> Finding | None:
+    """The worst seizure of the cluster that still holds, else the newest finding after it.
+
+    A seizure holds 24 h after the last one of its cluster, then until a usable score and consciousness
+    charted from then on (D3, A20): so time alone never releases it.
+    """
+    cluster: list[Finding] = []
+    released: datetime | None = None
+    for seizure in sorted(seizures, key=lambda f: f.at):
+        if released is not None and seizure.at > released:
+            cluster = []
+        cluster.append(seizure)
+        released = _release(cluster[-1].at, usable, windows, criteria)
+    if cluster and (released is None or released > as_of):
+        return max(cluster, key=lambda f: (criteria.interval(f), f.at))
+    after = [f for f in found if f not in seizures and (not cluster or f.at > cluster[-1].at)]
+    return max(after, key=lambda f: f.at, default=None)
+
+
+def _release(last: datetime, usable: Sequence[Finding], windows: Windows, criteria: Criteria) -> datetime | None:
+    """The instant a seizure stops holding; None when no score and consciousness came after its hold."""
+    end = last + windows.seizure_hold
+    scored = _first(f for f in usable if f.domain is criteria.tool and f.at >= end)
+    roused = _first(
+        f for f in usable if f.domain is Domain.CONSCIOUSNESS and f.proxy is None and f.at >= end
+    )
+    return None if scored is None or roused is None else max(scored, roused)
+
+
+def _first(findings: Iterable[Finding]) -> datetime | None:
+    return min((f.at for f in findings), default=None)
+
+
+def _proxy_in_force(
+    proxies: Sequence[Finding],
+    charted: Finding | None,
+    snapshot: ClinicalSnapshot,
+    criteria: Criteria,
+    windows: Windows,
+    aside: list[SetAside],
+    since: datetime | None,
+) -> Finding | None:
+    """The worst of the newest proxies that is not older than the charted value (same hour counts)."""
+    fresh_enough = [
+        p for p in proxies if charted is None or p.at >= charted.at - windows.contradiction
+    ]
+    if not fresh_enough:
+        return None
+    newest = max(p.at for p in fresh_enough)
+    candidates = [p for p in fresh_enough if p.at >= newest - windows.contradiction]
+    for proxy in sorted(candidates, key=lambda p: (criteria.interval(p), p.at), reverse=True):
+        cause = cause_of(proxy, snapshot, criteria, windows, since)
+        if cause is None:
+            return proxy
+        aside.append(SetAside(proxy.domain, proxy, cause, criteria.interval(proxy)[0]))
+    return None
+
+
+def _worth(
+    finding: Finding,
+    carried: bool,
+    as_of: datetime,
+    criteria: Criteria,
+    windows: Windows,
+    seizures: Sequence[Finding],
+) -> DomainGrade:
+    at_least, at_most = criteria.interval(finding)
+    stale = as_of - finding.at > windows.fresh[finding.domain]
+    post_ictal = finding.domain in (*SCORES, Domain.CONSCIOUSNESS) and any(
+        timedelta(0) <= finding.at - seizure.at <= windows.post_ictal for seizure in seizures
+    )
+    return DomainGrade(
+        domain=finding.domain,
+        finding=finding,
+        at_least=at_least,
+        at_most=criteria.worst if stale or carried else at_most,
+        stale=stale or carried,
+        flags=(POST_ICTAL,) if post_ictal else (),
+    )
+
+
+def _settled(graded: DomainGrade, held: Sequence[DomainGrade], criteria: Criteria) -> DomainGrade:
+    """A cell that leaves two grades open is settled when the domain it names is charted and fresh."""
+    settler = criteria.cell(graded.finding).settled_by
+    if settler is None or graded.finding.other is not None or graded.stale:
+        return graded
+    if any(d.domain is settler and not d.provisional and not d.stale for d in held):
+        return replace(graded, at_most=graded.at_least)
+    return graded
+
+
+def _with_due(
+    graded: DomainGrade, driving: int, onset: datetime | None, as_of: datetime, windows: Windows
+) -> DomainGrade:
+    """Marks a finding overdue: a score or consciousness past its due time, another past its fresh window."""
+    due = windows.due[min(driving, max(windows.due))]
+    limit = windows.fresh[graded.domain]
+    if graded.domain is Domain.CONSCIOUSNESS:
+        limit = due.consciousness
+    elif graded.domain in SCORES:
+        limit = due.score
+    young = onset is not None and as_of - onset <= timedelta(hours=24)
+    if due.first_day is not None and young and graded.domain in (*SCORES, Domain.CONSCIOUSNESS):
+        limit = due.first_day
+    return replace(graded, overdue=as_of - graded.finding.at > limit)
+
+
+def _ceiling(
+    criteria: Criteria, by_domain: Sequence[DomainGrade], unassessed: Sequence[Domain], aside_only: bool
+) -> int:
+    """D8: an unassessed domain leaves the worst grade open; a missing ICE beside a fresh consciousness, 3.
+
+    The exception rests on the table: with ICE, grade 4 asks that the patient is unarousable (A18).
+    """
+    tops = [d.at_most for d in by_domain]
+    if aside_only:
+        return criteria.worst
+    if not unassessed:
+        return max(tops)
+    roused = any(
+        d.domain is Domain.CONSCIOUSNESS and not d.provisional and not d.stale and d.at_most < criteria.worst
+        for d in by_domain
+    )
+    if tuple(unassessed) == (Domain.ICE,) and roused:
+        return max(3, *tops)
+    return criteria.worst

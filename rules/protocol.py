@@ -1,0 +1,130 @@
+"""A management protocol from a document: rows that ask about facts, advise once per topic, and cite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rules.documents import Citation, Document, DocumentRef, KnowledgeError, cites
+from rules.facts import FACTS, Fact, Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Therapy:
+    """A dose of the dosing document that a row proposes, and whether the row prefers it."""
+
+    dosing: str
+    preferred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: when all its conditions hold, it advises. Without an `indicator` it makes no card of its own.
+
+    `act` says what the causative agent needs: None, "withhold" or "stop".
+    """
+
+    id: str
+    topic: str
+    when: Mapping[str, frozenset[Fact]]
+    summary: str
+    do: tuple[str, ...]
+    indicator: str | None
+    therapies: tuple[Therapy, ...]
+    act: str | None
+    strength: str
+    certainty: str
+    cites: tuple[Citation, ...]
+
+    def holds(self, facts: Facts) -> bool | None:
+        """True, False, or None when every known condition holds and one is unknown."""
+        unknown = False
+        for name, allowed in self.when.items():
+            value = facts[name]
+            if value is None:
+                unknown = True
+            elif value not in allowed:
+                return False
+        return None if unknown else True
+
+    def unknown(self, facts: Facts) -> tuple[str, ...]:
+        """The facts of this row that are not known."""
+        return tuple(name for name in self.when if facts[name] is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a row may speak about; `code` is static and alphanumeric, as an EHR remembers overrides by it."""
+
+    id: str
+    title: str
+
+    @property
+    def code(self) -> str:
+        """The topic's code on a card."""
+        return self.id.replace("-", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A versioned management document: topics in the order cards are shown, and their rows."""
+
+    ref: DocumentRef
+    title: str
+    url: str
+    status: str
+    topics: tuple[Topic, ...]
+    rows: tuple[Row, ...]
+
+    def topic(self, topic_id: str) -> Topic:
+        """A topic by its id."""
+        return next(topic for topic in self.topics if topic.id == topic_id)
+
+
+def protocol_from(document: Document, known: frozenset[str], doses: frozenset[str]) -> Protocol:
+    """The protocol of a document; raises KnowledgeError for an unknown fact, value, topic or dose."""
+    body = document.body
+    topics = tuple(Topic(row["id"], row["title"]) for row in body["topics"])
+    names = {topic.id for topic in topics}
+    rows: list[Row] = []
+    for index, entry in enumerate(body["rows"]):
+        path = f"$.rows[{index}]"
+        if entry["topic"] not in names:
+            raise KnowledgeError(document.name, f"{path}.topic", f"one of {sorted(names)}, found {entry['topic']!r}")
+        if any(row.id == entry["id"] for row in rows):
+            raise KnowledgeError(document.name, f"{path}.id", f"each id once, found {entry['id']!r} again")
+        rows.append(_row(document.name, path, entry, known, doses))
+    return Protocol(document.ref, body["title"], body["url"], body["status"], topics, tuple(rows))
+
+
+def _row(name: str, path: str, entry: dict[str, Any], known: frozenset[str], doses: frozenset[str]) -> Row:
+    advise = entry.get("advise", {})
+    therapies = tuple(Therapy(t["dosing"], t.get("preferred", False)) for t in advise.get("therapies", ()))
+    for index, therapy in enumerate(therapies):
+        if therapy.dosing not in doses:
+            at = f"{path}.advise.therapies[{index}].dosing"
+            raise KnowledgeError(name, at, f"an id of the dosing document, found {therapy.dosing!r}")
+    return Row(
+        id=entry["id"],
+        topic=entry["topic"],
+        when={fact: _values(name, f"{path}.when.{fact}", fact, values) for fact, values in entry["when"].items()},
+        summary=advise.get("summary", entry.get("reason", "")),
+        do=tuple(advise.get("do", ())),
+        indicator=advise.get("indicator"),
+        therapies=therapies,
+        act=advise.get("act"),
+        strength=entry["strength"],
+        certainty=entry["certainty"],
+        cites=cites(name, path, entry["cites"], known),
+    )
+
+
+def _values(name: str, path: str, fact: str, values: list[Any]) -> frozenset[Fact]:
+    if fact not in FACTS:
+        raise KnowledgeError(name, path, f"one of the facts {sorted(FACTS)}")
+    allowed = FACTS[fact]
+    for index, value in enumerate(values):
+        if not any(value == known and type(value) is type(known) for known in allowed):
+            raise KnowledgeError(name, f"{path}[{index}]", f"one of {list(allowed)}, found {value!r}")
+    return frozenset(values)

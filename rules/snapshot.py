@@ -1,0 +1,173 @@
+"""What the chart says about one patient at one moment, in clinical words.
+
+Values of the domains are the codes of the project's answer code system (icans-answer), so that a
+chart, a table and a card name one thing in one way. `None` means *not assessed*, never *normal*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Domain(StrEnum):
+    """The neurotoxicity domains of the ASTCT table (lee-2019); ICE is CAPD under 12 years."""
+
+    ICE = "ice"
+    CAPD = "capd"
+    CONSCIOUSNESS = "consciousness"
+    SEIZURE = "seizure"
+    MOTOR = "motor"
+    RAISED_ICP = "raised-icp"
+
+
+SCORES = (Domain.ICE, Domain.CAPD)
+
+Value = int | str
+"""An ICE score (0 to 10), a CAPD score (0 to 32), or an answer code such as "loc-awakens-to-voice"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One observed value of a domain, when it was seen, and the record that says so.
+
+    `other` is the second end when the record leaves two values open (a partial ICE, RASS -4).
+    `proxy` names the scale a value was inferred from; such a value may raise or ask, never lower.
+    `assessed` is False for a coded diagnosis: nobody charted the domain itself.
+    """
+
+    domain: Domain
+    value: Value
+    at: datetime
+    evidence: str
+    other: Value | None = None
+    proxy: str | None = None
+    assessed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something seen that never scores (tremor, myoclonus, headache, normal imaging, a laboratory value)."""
+
+    kind: str
+    at: datetime
+    evidence: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChartedGrade:
+    """A grade that a clinician charted: it stands beside the computed one, never under it (D10)."""
+
+    grade: int
+    at: datetime
+    evidence: str
+    scale: str = "icans"
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """A drug or cell product given. `end` is None while it runs, or when the record does not say.
+
+    `dose` is in `unit` (mg, ug, ug/d, mg/kg, ...); None when it was not charted with a unit we know.
+    """
+
+    substance: str
+    drug_class: str
+    start: datetime
+    evidence: str
+    end: datetime | None = None
+    running: bool = False
+    dose: float | None = None
+    unit: str | None = None
+    systemic: bool = True
+    premedication: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A medication order: active, or a draft being signed. Doses in mg, intervals in hours."""
+
+    substance: str
+    drug_class: str
+    evidence: str
+    draft: bool
+    status: str
+    authored: datetime | None = None
+    dose_mg: float | None = None
+    interval_hours: float | None = None
+    daily_ug: float | None = None
+    systemic: bool = True
+    route: str | None = None
+    premedication: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A vital sign or laboratory value in the unit the concept is read in (codes: `kind`)."""
+
+    kind: str
+    value: float
+    unit: str
+    at: datetime
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A coded condition of the problem list that matters to advice; `onset` None when not dated exactly."""
+
+    kind: str
+    onset: datetime | None
+    evidence: str
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicalSnapshot:
+    """Everything the rules may know about one patient as of one instant.
+
+    `unread` names kinds of data that were not given or could not be read ("medications", "conditions"):
+    facts that need them are unknown, never false.
+    """
+
+    as_of: datetime
+    age_years: int | None = None
+    sex: str | None = None
+    deceased: bool = False
+    developmental_delay: bool = False
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[Note, ...] = ()
+    charted: tuple[ChartedGrade, ...] = ()
+    administrations: tuple[Administration, ...] = ()
+    orders: tuple[Order, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    unread: frozenset[str] = frozenset()
+
+    def latest(self, kind: str) -> Measurement | None:
+        """The newest measurement of a kind; None when there is none."""
+        return max((m for m in self.measurements if m.kind == kind), key=lambda m: m.at, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One course of an immune effector therapy: a CAR-T infusion, doses of an engager, one infusion cycle.
+
+    Three clocks, all in whole days (case 1 of Ma 2026 needs each): `cycle_day` (1 on the first day of
+    the cycle), `infusion_days` (completed days of infusion over all cycles), `days_since_first`.
+    """
+
+    substance: str
+    drug_class: str
+    started: datetime
+    ended: datetime | None
+    evidence: tuple[str, ...]
+    cycle: int
+    cycle_day: int
+    infusion_days: int
+    days_since_first: int
+    first_ever: datetime
+    last_given: datetime
+    interruptions: tuple[timedelta, ...] = ()
