@@ -13,6 +13,7 @@ from rules.exposure import at_risk, closes, exposures
 from rules.facts import Facts, facts_from
 from rules.grading import Grading, grade
 from rules.protocol import Protocol, Row, protocol_from
+from rules.proxies import Proxies, proxies_from
 from rules.recommending import Advice, recommend
 from rules.snapshot import SCORES, ChartedGrade, ClinicalSnapshot, Domain, Exposure
 from rules.windows import Windows, windows_from
@@ -38,6 +39,7 @@ class Knowledge:
     children: Criteria
     windows: Windows
     dosing: Dosing
+    proxies: Proxies
     protocols: tuple[Protocol, ...]
     sources: Mapping[str, Source]
 
@@ -49,6 +51,7 @@ class Knowledge:
             self.children.ref,
             self.windows.ref,
             self.dosing.ref,
+            self.proxies.ref,
             *(p.ref for p in self.protocols),
         )
 
@@ -101,6 +104,7 @@ def load_knowledge(protocols: Sequence[Path] = (), allow_draft: bool = False) ->
         children=criteria_from(packaged("astct-2019-children", "criteria"), known),
         windows=windows_from(packaged("windows", "windows"), known),
         dosing=dosing,
+        proxies=proxies_from(packaged("proxies", "proxies"), known),
         protocols=tuple(_in_force(d, known, frozenset(dosing.doses), allow_draft) for d in documents),
         sources=sources,
     )
@@ -121,7 +125,7 @@ def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
     last = courses[-1] if courses else None
     grading = grade(snapshot, criteria, windows, since=last.started if last else None)
     exposure = _open(last, courses, snapshot, criteria, grading, windows)
-    presumed = exposure is None and _presumed(snapshot, grading, bool(courses), windows)
+    presumed = exposure is None and _presumed(snapshot, bool(courses), windows)
     charted = _charted(snapshot, last)
     driving = charted if charted is not None and _drives(charted, snapshot, grading, windows) else None
     facts = facts_from(snapshot, grading, criteria, exposure, presumed, driving, windows)
@@ -177,7 +181,7 @@ def _icans_record(snapshot: ClinicalSnapshot, windows: Windows) -> bool:
     return any(-windows.clock_tolerance <= snapshot.as_of - at <= windows.presumed for at in times)
 
 
-def _presumed(snapshot: ClinicalSnapshot, grading: Grading, product: bool, windows: Windows) -> bool:
+def _presumed(snapshot: ClinicalSnapshot, product: bool, windows: Windows) -> bool:
     return not product and _icans_record(snapshot, windows)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from rules.snapshot import Administration, Exposure
 from rules.windows import Windows
@@ -99,7 +99,7 @@ def _exposure(
     last_end = max(spans[i][1] for i in indexes)
     running = any(dose.running and dose.end is None for dose in doses) and last_end >= as_of
     own = [span for span in merged if span[0] >= started]
-    gaps = [after[0] - before[1] for before, after in zip(own, own[1:], strict=False)]
+    gaps = [after[0] - before[1] for before, after in pairwise(own)]
     return Exposure(
         substance=doses[0].substance,
         drug_class=doses[0].drug_class,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rules.grading import Grading
@@ -137,7 +138,7 @@ def seizures_since(
     if not records:
         return "none"
     events = 1 + sum(
-        later.at - earlier.at > timedelta(hours=24) for earlier, later in zip(records, records[1:], strict=False)
+        later.at - earlier.at > timedelta(hours=24) for earlier, later in pairwise(records)
     )
     if events > 1:
         return "several"

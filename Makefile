@@ -1,0 +1,55 @@
+# make run    the service with the demo page, on http://127.0.0.1:8000
+# make test   lint, types and all tests (test-long: the full figures too)
+# make check  lint and types only
+# Needs Python 3.11 or later; everything else goes into .venv.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { command -v $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test test-long check lock clean
+
+run: $(VENV)/.run-stamp
+	ICANS_DEMO=1 exec $(BIN)/icans-cds serve
+
+test: PYTEST_ARGS := -m "not long"
+test test-long: check
+	sh tests/tools/ensure-debian.sh
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report --skip-covered --show-missing
+
+check: $(VENV)/.test-stamp
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# The runtime lock is made within the test lock, so that they agree.
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate
+
+lock: | $(BIN)/python
+	$(PIP) install uv
+	$(LOCK) --upgrade --extra test pyproject.toml -o requirements-test.lock
+	$(LOCK) --constraints requirements-test.lock pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than what was installed from: a second `make` installs nothing.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed and was not found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON)"
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian it lacks python3-venv); name another: make PYTHON=/path/to/python3" >&2; exit 1; }
+
+$(VENV)/.run-stamp: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what requirements.lock lists"
+	$(PIP) install --no-compile --require-hashes -r requirements.lock
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.test-stamp: requirements-test.lock $(VENV)/.run-stamp
+	@echo "Installing what requirements-test.lock lists"
+	$(PIP) install --no-compile --require-hashes -r requirements-test.lock
+	@touch $@

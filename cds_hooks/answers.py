@@ -1,0 +1,45 @@
+"""Answers in JSON; everything that is no success is an OperationOutcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cds_hooks.refusal import Refusal
+
+
+def json_answer(content: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def outcome_answer(refusal: Refusal) -> Response:
+    return json_answer(refusal.outcome(), refusal.status)
+
+
+def refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    request.state.log["refused"] = error.expression or error.code  # the text may quote a key of the body
+    return outcome_answer(error)
+
+
+def http_error(request: Request, error: Exception) -> Response:
+    """Unknown paths and wrong methods. OPTIONS outside CORS is told what is allowed."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        text = "There is nothing at this path; GET /cds-services lists the services."
+        return outcome_answer(Refusal(404, "not-found", text))
+    if error.status_code != 405:
+        return outcome_answer(Refusal(error.status_code, "processing", error.detail))
+    allowed = {method.strip() for method in (error.headers or {}).get("Allow", "").split(",")} | {"OPTIONS"}
+    headers = {"allow": ", ".join(sorted(allowed))}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=headers)
+    response = outcome_answer(
+        Refusal(405, "not-supported", f"{request.method} is not answered here; send {headers['allow']}.")
+    )
+    response.headers.update(headers)
+    return response

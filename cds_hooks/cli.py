@@ -1,0 +1,101 @@
+"""The command line. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="icans-cds",
+    help="Grades ICANS from FHIR R4 and answers CDS Hooks calls with cited cards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How `evaluate` prints."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve the CDS Hooks endpoints. Settings are environment variables ICANS_*."""
+    from cds_hooks import serving, settings
+
+    try:
+        raise typer.Exit(serving.serve(settings.load(), host, port))
+    except settings.SettingsError as error:
+        raise _stop(str(error), code=2) from None
+    except serving.CannotServe as error:
+        raise _stop(str(error), code=1) from None
+
+
+@app.command(name="try")
+def try_example(
+    name: Annotated[str, typer.Argument(help="Name of an example, such as case-2-day-4-printed.")],
+    url: Annotated[
+        str, typer.Option(help="Service to call.")
+    ] = "http://127.0.0.1:8000/cds-services/icans-order-sign",
+    print_only: Annotated[bool, typer.Option("--print", help="Print the request and call nothing.")] = False,
+) -> None:
+    """Send a published case, its times shifted to now, and show the cards."""
+    from cds_hooks import trying
+
+    try:
+        if print_only:
+            sys.stdout.write(trying.request(name).decode() + "\n")
+        else:
+            trying.show(trying.call(name, url))
+    except trying.UnknownExample as error:
+        raise _stop(str(error), code=2) from None
+    except trying.NoAnswer as error:
+        raise _stop(str(error), code=1) from None
+
+
+@app.command()
+def evaluate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Bundles or CDS Hooks requests.")],
+    as_of: Annotated[
+        str | None, typer.Option(help="Time of the assessment, such as 2026-11-22T08:00:00Z.")
+    ] = None,
+    output: Annotated[
+        Format | None, typer.Option("--format", help="What to print; text on a terminal, else json.")
+    ] = None,
+) -> None:
+    """Grade files without a server. Exit 0: all evaluated; 1: some data could not be used; 2: wrong usage."""
+    from cds_hooks import evaluate as evaluating
+    from cds_hooks import settings
+    from fhir_mappers.elements import Unreadable, exact_time
+    from rules import KnowledgeError, load_knowledge
+
+    try:
+        chosen = settings.load()
+        at = exact_time(as_of, chosen.zone) if as_of else None
+        knowledge = load_knowledge(chosen.protocol, allow_draft=chosen.demo)
+    except (settings.SettingsError, KnowledgeError) as error:
+        raise _stop(str(error), code=2) from None
+    except Unreadable as error:
+        raise _stop(f"--as-of: {error}", code=2) from None
+    as_json = output is Format.JSON or (output is None and not sys.stdout.isatty())
+    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, chosen.zone))
+
+
+def _stop(text: str, code: int) -> typer.Exit:
+    for line in text.splitlines():
+        print(f"icans-cds: {line}", file=sys.stderr)
+    return typer.Exit(code)
+
+
+def main() -> None:
+    """The entry point of the script icans-cds."""
+    app()

@@ -1,0 +1,123 @@
+"""One decision: what was asked and what the chart said, graded and advised. No I/O, no clock.
+
+The same `decide` serves the hook, the command line and a cohort: what is replayed is what was live.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+from uuid import UUID
+
+from cds_hooks.cards import cards
+from cds_hooks.hook_request import HookRequest
+from cds_hooks.prefetch import Records
+from fhir_mappers.issues import MappingIssue
+from fhir_mappers.snapshot import snapshot_from
+from rules import Assessment, Grading, Knowledge, assess
+from rules.snapshot import Exposure
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of one hook call. `cards` is the CDS Hooks card list, `record` what the store keeps."""
+
+    id: UUID
+    as_of: datetime
+    cards: list[dict[str, Any]]
+    record: dict[str, Any]
+
+
+def decide(
+    request: HookRequest,
+    records: Records,
+    knowledge: Knowledge,
+    *,
+    as_of: datetime,
+    decision_id: UUID,
+    zone: tzinfo | None = None,
+) -> Decision:
+    """Reads, grades, advises. Pure: the same arguments give the same cards, byte for byte."""
+    reading = snapshot_from(
+        records.given, request.patient_id, as_of, knowledge.proxies, records.drafts, zone, records.unread
+    )
+    notes = tuple(MappingIssue("context", note) for note in request.notes)
+    issues = (*notes, *records.issues, *reading.issues)
+    assessment = assess(reading.snapshot, knowledge)
+    found = cards(
+        decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge
+    )
+    return Decision(decision_id, as_of, found, report(assessment, issues, knowledge, request.patient_id))
+
+
+def report(
+    assessment: Assessment, issues: tuple[MappingIssue, ...], knowledge: Knowledge, patient_id: str
+) -> dict[str, Any]:
+    """An assessment as JSON: what the store keeps and `icans-cds evaluate` prints."""
+    charted = assessment.charted
+    return {
+        "patient": patient_id,
+        "as_of": assessment.snapshot.as_of.isoformat(),
+        "applicable": assessment.applicable,
+        "presumed": assessment.presumed,
+        "exposure": _exposure(assessment.exposure),
+        "grading": {
+            **_grading(assessment.grading),
+            "charted": None
+            if charted is None or charted.grade == 0
+            else {"grade": charted.grade, "at": charted.at.isoformat(), "evidence": charted.evidence},
+        },
+        "advice": [
+            {"topic": row.topic, "row": row.id, "summary": row.summary}
+            for one in assessment.advice
+            for row in one.rows
+            if row.do
+        ],
+        "issues": [{"evidence": issue.evidence, "problem": issue.problem} for issue in issues],
+        "knowledge": [
+            {"id": ref.id, "version": ref.version, "sha256": ref.sha256} for ref in knowledge.refs
+        ],
+    }
+
+
+def _exposure(exposure: Exposure | None) -> dict[str, Any] | None:
+    if exposure is None:
+        return None
+    return {
+        "substance": exposure.substance,
+        "started": exposure.started.isoformat(),
+        "ended": exposure.ended.isoformat() if exposure.ended else None,
+        "evidence": list(exposure.evidence),
+        "cycle": exposure.cycle,
+        "cycle_day": exposure.cycle_day,
+        "infusion_days": exposure.infusion_days,
+        "days_since_first": exposure.days_since_first,
+    }
+
+
+def _grading(grading: Grading) -> dict[str, Any]:
+    return {
+        "at_least": grading.at_least,
+        "at_most": grading.at_most,
+        "status": grading.status,
+        "tool": grading.tool.value.upper(),
+        "determining": [domain.value for domain in grading.determining],
+        "by_domain": {
+            graded.domain.value: {
+                "value": graded.finding.value,
+                "at_least": graded.at_least,
+                "at_most": graded.at_most,
+                "at": graded.finding.at.isoformat(),
+                "evidence": graded.finding.evidence,
+                "provisional": graded.provisional,
+                "overdue": graded.overdue or graded.stale,
+            }
+            for graded in grading.by_domain
+        },
+        "unassessed": [domain.value for domain in grading.unassessed],
+        "set_aside": [
+            {"domain": a.domain.value, "cause": a.cause.text, "evidence": a.finding.evidence}
+            for a in grading.set_aside
+        ],
+    }

@@ -1,0 +1,55 @@
+"""Around every request: an id and one log line; CORS whose refusals are OperationOutcomes too."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cds_hooks import telemetry
+from cds_hooks.answers import outcome_answer
+from cds_hooks.refusal import Refusal
+
+
+class RequestLog:
+    """A fresh id and one log line a request; handlers add to the line through request.state.log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        began = perf_counter()
+        log: dict[str, Any] = {"request_id": str(uuid4()), "method": scope["method"]}
+        scope.setdefault("state", {})["log"] = log
+
+        async def identified(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                log["status"] = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", log["request_id"].encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, identified)
+        finally:
+            log["ms"] = round((perf_counter() - began) * 1000, 1)
+            telemetry.LOG.info("request", **log)
+        return None
+
+
+class Cors(CORSMiddleware):
+    """A refused preflight, too, is answered with an OperationOutcome."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if response.status_code == 200:
+            return response
+        refused = outcome_answer(Refusal(400, "forbidden", f"{bytes(response.body).decode()}."))
+        refused.headers.update({k: v for k, v in response.headers.items() if k not in refused.headers})
+        return refused

@@ -1,0 +1,36 @@
+"""Log lines: JSON on stderr, with ids and durations of requests, never content of patients."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+import structlog
+
+LOG = structlog.stdlib.get_logger()
+
+
+def configure() -> None:
+    """One JSON object a line, on the stderr of the moment."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def crash(error: BaseException) -> dict[str, Any]:
+    """What may be logged of an exception: its kind and where, not its text, which may quote the chart."""
+    frames = extract_tb(error.__traceback__)
+    told = {
+        "error": type(error).__name__,
+        "at": [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames[-12:]],
+    }
+    cause = error.__cause__ or error.__context__
+    return told if cause is None else {**told, "cause": type(cause).__name__}

@@ -1,0 +1,283 @@
+"""The words of a card: grade, evidence with its age, what is missing, what to do, who says so.
+
+Plain Markdown without tables or HTML. Text that comes from a chart is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from fhir_mappers.issues import MappingIssue
+from rules.assessing import Assessment, Knowledge
+from rules.documents import Citation
+from rules.grading import DomainGrade
+from rules.protocol import Row
+from rules.snapshot import SCORES, Domain, Measurement
+
+SUMMARY_LIMIT = 139
+"""CDS Hooks: a summary is under 140 characters."""
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!&~])")
+_NAMES = {
+    Domain.ICE: "ICE",
+    Domain.CAPD: "CAPD",
+    Domain.CONSCIOUSNESS: "consciousness",
+    Domain.SEIZURE: "seizure",
+    Domain.MOTOR: "motor findings",
+    Domain.RAISED_ICP: "raised ICP or edema",
+}
+_SHORT = {Domain.SEIZURE: "seizure", Domain.MOTOR: "motor weakness", Domain.RAISED_ICP: "raised ICP"}
+_SHOWN_LABS = ("sodium", "glucose", "creatinine", "myoglobin", "body-temperature", "il-6", "ferritin")
+_LAB_WINDOW = timedelta(hours=24)
+
+
+def escaped(text: str, limit: int = 200) -> str:
+    """Chart text made harmless: one line, no control or bidirectional characters, Markdown and HTML escaped."""
+    plain = "".join(
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in text
+        if unicodedata.category(c) not in ("Cf", "Cs", "Co")
+    )
+    plain = " ".join(plain.split())
+    return _MARKDOWN.sub(r"\\\1", plain if len(plain) <= limit else f"{plain[:limit]}…")
+
+
+def age(at: datetime, as_of: datetime) -> str:
+    """How long ago, as a clinician says it: minutes to 2 h, hours to 2 days, then days."""
+    minutes = int((as_of - at).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 120 and minutes != 60:
+        return f"{minutes} min ago"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h ago"
+    return f"{minutes // (24 * 60)} days ago"
+
+
+def headline(assessment: Assessment) -> str:
+    """The grade in one phrase, for a summary: "ICANS at least grade 3 (seizure), grade 4 not excluded"."""
+    grading, charted = assessment.grading, assessment.driving_charted
+    if charted is not None and charted.grade > (grading.at_least or 0):
+        return f"ICANS charted grade {charted.grade}"
+    if grading.at_least is None:
+        return "ICANS not gradable, nothing assessed"
+    if grading.at_least == 0:
+        return "ICANS grade 0" if grading.status == "final" else f"No ICANS grade, {_missing_briefly(assessment)}"
+    why = _because(assessment)
+    if grading.status == "final":
+        return f"ICANS grade {grading.at_least} ({why})"
+    return f"ICANS at least grade {grading.at_least} ({why}), {_not_excluded(assessment)}"
+
+
+def _because(assessment: Assessment) -> str:
+    grading = assessment.grading
+    held = [d for d in grading.by_domain if d.domain in grading.determining]
+    words = [
+        _SHORT.get(d.domain) or assessment.criteria.says(d.finding).split(" and unable")[0] for d in held
+    ]
+    return ", ".join(dict.fromkeys(words[:2])) + (f" +{len(words) - 2}" if len(words) > 2 else "")
+
+
+def _not_excluded(assessment: Assessment) -> str:
+    grading = assessment.grading
+    first = (grading.at_least or 0) + 1
+    if first >= grading.at_most:
+        return f"grade {grading.at_most} not excluded"
+    return f"grade {first} to {grading.at_most} not excluded"
+
+
+def _missing_briefly(assessment: Assessment) -> str:
+    grading = assessment.grading
+    names = [_NAMES[d] for d in grading.unassessed]
+    if grading.tool in grading.unassessed:
+        return f"{_NAMES[grading.tool]} not assessed"
+    if names:
+        return f"{names[0]} not assessed"
+    return "an assessment is overdue or set aside"
+
+
+def summary(row: Row, assessment: Assessment) -> str:
+    """The sentence of a row with the grade put in; cut at the limit of the specification."""
+    text = filled(row.summary, assessment)
+    return text if len(text) <= SUMMARY_LIMIT else f"{text[: SUMMARY_LIMIT - 1]}…"
+
+
+def filled(text: str, assessment: Assessment) -> str:
+    """A document's sentence with its placeholders: {grade}, {score}, and {dose id}."""
+    text = text.replace("{grade}", headline(assessment)).replace("{score}", _NAMES[assessment.grading.tool])
+    for proposal in assessment.proposals:
+        said = proposal.dose.text if proposal.dose.note is None else f"{proposal.dose.text}. {proposal.dose.note}"
+        text = text.replace(f"{{{proposal.dose.id}}}", said.rstrip("."))
+    return text
+
+
+def detail(
+    assessment: Assessment,
+    rows: Sequence[Row],
+    issues: Sequence[MappingIssue],
+    knowledge: Knowledge,
+    full: bool,
+) -> str:
+    """The card's detail, always in this order: grade, findings, missing, what to do, who says so."""
+    parts = [
+        _grade_paragraph(assessment),
+        _findings(assessment, full),
+        _missing(assessment),
+        _not_read(assessment, issues) if full else "",
+        _what_to_do(assessment, rows),
+        _who_says_so(rows, knowledge),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _grade_paragraph(assessment: Assessment) -> str:
+    grading = assessment.grading
+    if grading.at_least is None:
+        bold = f"No ICANS grade: {'nothing usable was' if grading.set_aside else 'nothing was'} assessed."
+    elif grading.at_least == 0 and grading.status != "final":
+        bold = f"No ICANS grade: {_missing_briefly(assessment)}."
+    elif grading.status == "final":
+        bold = f"Grade {grading.at_least}."
+    else:
+        bold = f"At least grade {grading.at_least}; {_not_excluded(assessment)}."
+    sentences = [f"**{bold}**"]
+    held = [d for d in grading.by_domain if d.domain in grading.determining]
+    if held:
+        sentences.append(f"Decided by {'; '.join(_named(assessment, d) for d in held)}.")
+    if grading.status == "minimum" and grading.unassessed == (Domain.ICE,) and grading.at_most == 3:
+        sentences.append("ICE 0 to 2 would be grade 3.")
+    if grading.rests_on_proxy:
+        sentences.append("Provisional: inferred from a scale, not charted as an ASTCT domain; examine.")
+    if any(d.stale for d in held):
+        sentences.append("Last known grade; the current grade is not known.")
+    charted = assessment.charted
+    if charted is not None and charted.grade:
+        words = f"Charted by a clinician: grade {charted.grade}, {age(charted.at, assessment.snapshot.as_of)}"
+        drives = charted is assessment.driving_charted and charted.grade > (grading.at_least or 0)
+        sentences.append(f"{words}{'; being higher it drives this advice' if drives else ''}.")
+    sentences.append(_who(assessment))
+    return " ".join(part for part in sentences if part)
+
+
+def _who(assessment: Assessment) -> str:
+    """Age and sex, so that a card of a wrong patient is seen (H20)."""
+    years, sex = assessment.snapshot.age_years, assessment.snapshot.sex
+    words = [word for word in (None if years is None else f"{years} years", sex) if word]
+    return f"Patient: {', '.join(words)}." if words else "Patient: age not known."
+
+
+def _says(assessment: Assessment, graded: DomainGrade) -> str:
+    words = assessment.criteria.says(graded.finding)
+    return f"{words} (from {escaped(graded.finding.proxy)})" if graded.finding.proxy else words
+
+
+def _named(assessment: Assessment, graded: DomainGrade) -> str:
+    """The domain and what it said, the domain's own name not twice."""
+    name = _NAMES[graded.domain]
+    return f"{name}: {_says(assessment, graded).removeprefix(f'{name}, ').removeprefix(f'{name} ')}"
+
+
+def _findings(assessment: Assessment, full: bool) -> str:
+    as_of, grading = assessment.snapshot.as_of, assessment.grading
+    items: list[str] = []
+    for graded in grading.by_domain:
+        notes = [age(graded.finding.at, as_of)]
+        if graded.overdue or graded.stale:
+            notes.append("overdue")
+        notes += graded.flags
+        items.append(f"{_says(assessment, graded)}, {', '.join(notes)}")
+    if full:
+        items += _notes(assessment) + _laboratory(assessment)
+    return f"Findings: {'; '.join(items)}." if items else "Findings: none that can be graded."
+
+
+def _notes(assessment: Assessment) -> list[str]:
+    as_of = assessment.snapshot.as_of
+    newest = {n.kind: n for n in sorted(assessment.snapshot.notes, key=lambda n: n.at) if n.at <= as_of + timedelta(minutes=5)}
+    items = []
+    for note in newest.values():
+        if note.kind == "tremor" and assessment.exposure is not None and note.at < assessment.exposure.started:
+            items.append(f"tremor in an earlier course, {age(note.at, as_of)}: does not count, a prior neurologic event")
+        elif note.kind == "tremor":
+            items.append(f"tremor, {age(note.at, as_of)}: does not count, early sign, consider EEG")
+        elif note.kind in ("myoclonus", "headache"):
+            items.append(f"{note.text}, {age(note.at, as_of)}: does not count")
+        elif as_of - note.at <= _LAB_WINDOW:
+            items.append(f"{note.text}, {age(note.at, as_of)}")
+    return items
+
+
+def _laboratory(assessment: Assessment) -> list[str]:
+    as_of = assessment.snapshot.as_of
+    newest = [m for kind in _SHOWN_LABS if (m := assessment.snapshot.latest(kind)) is not None]
+    recent = [m for m in newest if as_of - m.at <= _LAB_WINDOW]
+    words = [f"{_measured(m)}, {age(m.at, as_of)}" for m in recent]
+    return [f"{'; '.join(words)} (do not change the grade)"] if words else []
+
+
+def _measured(measurement: Measurement) -> str:
+    name = {"body-temperature": "temperature", "il-6": "IL-6"}.get(measurement.kind, measurement.kind)
+    unit = {"Cel": "°C"}.get(measurement.unit, measurement.unit)
+    return f"{name} {measurement.value:.5g} {unit}"
+
+
+def _missing(assessment: Assessment) -> str:
+    grading, as_of = assessment.grading, assessment.snapshot.as_of
+    sentences = []
+    if grading.unassessed:
+        sentences.append(f"Not assessed: {', '.join(_NAMES[d] for d in grading.unassessed)}.")
+    unsettled = any(d.domain is Domain.SEIZURE and d.at_least == 3 < d.at_most for d in grading.by_domain)
+    if unsettled and grading.at_least == 3:
+        sentences.append("Grade 4 if the seizure lasted over 5 min or recurred without return to baseline.")
+    for aside in grading.set_aside:
+        said = assessment.criteria.says(aside.finding)
+        cause = escaped(aside.cause.text)
+        sentences.append(
+            f"Set aside: {_NAMES[aside.domain]} ({said}, {age(aside.finding.at, as_of)}), "
+            f"{cause} ({escaped(aside.cause.evidence)}). If not due to {cause}: grade {aside.at_least}."
+        )
+    if grading.tool in SCORES and grading.tool in grading.unassessed:
+        sentences.append("A score nobody took is missing, not normal.")
+    return " ".join(sentences)
+
+
+def _not_read(assessment: Assessment, issues: Sequence[MappingIssue]) -> str:
+    sentences = []
+    if assessment.snapshot.unread:
+        sentences.append(f"Not provided by the EHR: {', '.join(sorted(assessment.snapshot.unread))}.")
+    shown = [f"{escaped(i.evidence, 80)}: {escaped(i.problem, 160)}" for i in _by_weight(issues)[:5]]
+    if shown:
+        more = f"; and {len(issues) - 5} more" if len(issues) > 5 else ""
+        sentences.append(f"Could not be used: {'; '.join(shown)}{more}.")
+    return " ".join(sentences)
+
+
+def _by_weight(issues: Sequence[MappingIssue]) -> list[MappingIssue]:
+    """Issues that could have filled a domain first."""
+    return sorted(issues, key=lambda issue: issue.domain is None)
+
+
+def _what_to_do(assessment: Assessment, rows: Sequence[Row]) -> str:
+    lines = [filled(line, assessment) for row in rows for line in row.do]
+    if not lines:
+        return ""
+    return "Do:\n" + "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
+
+
+def _who_says_so(rows: Sequence[Row], knowledge: Knowledge) -> str:
+    parts = [f"grade, {_labels([Citation('lee-2019', '')], knowledge)}"]
+    for row in rows:
+        if row.do:
+            words = f"{row.topic.replace('-', ' ')}, {_labels(row.cites, knowledge)}"
+            parts.append(f"{words} ({row.certainty})" if row.therapies or row.act else words)
+    return f"Who says so: {'; '.join(parts)}."
+
+
+def _labels(citations: Iterable[Citation], knowledge: Knowledge) -> str:
+    """Short names of the sources; the project's own decisions are named only where nothing else stands."""
+    refs = list(dict.fromkeys(c.ref for c in citations))
+    outside = [ref for ref in refs if ref != "project-decision"] or refs
+    return " and ".join(knowledge.sources[ref].label for ref in outside)

@@ -1,0 +1,67 @@
+"""What every mapper needs to know of its patient and instant: who, when, in which zone, by which codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from fhir_mappers.codes import Terminology
+from fhir_mappers.elements import Units, Unreadable
+from fhir_mappers.views import CodeableConcept, Coding, Medication
+from rules.proxies import Proxies
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far in the future a record may be dated before it is refused (hazard log H51)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One patient as of one instant. `patient` holds every literal reference that means this patient."""
+
+    patient: frozenset[str]
+    as_of: datetime
+    zone: tzinfo | None
+    codes: Terminology
+    units: Units
+    proxies: Proxies
+    medications: Mapping[str, Medication]
+
+    def past(self, moment: datetime) -> datetime:
+        """The moment, if it is not in the future; raises Unreadable otherwise."""
+        if moment > self.as_of + CLOCK_TOLERANCE:
+            raise Unreadable(f"time {moment.isoformat()} is in the future of {self.as_of.isoformat()}")
+        return moment
+
+    def question(self, code: CodeableConcept | None) -> str | None:
+        """What an Observation.code asks. Raises Unreadable when two codings mean different things."""
+        return self._one({self.codes.observation(c.system, c.code) for c in codings(code)})
+
+    def answer(self, question: str, value: CodeableConcept) -> str | None:
+        """What an answer means under its question. Raises Unreadable when two codings differ."""
+        return self._one({self.codes.answer(question, c.system, c.code) for c in codings(value)})
+
+    def condition(self, code: CodeableConcept | None) -> str | None:
+        """What a Condition.code means. Raises Unreadable when two codings differ."""
+        return self._one({self.codes.condition(c.system, c.code) for c in codings(code)})
+
+    @staticmethod
+    def _one(meanings: set[str | None]) -> str | None:
+        known = sorted(m for m in meanings if m is not None)
+        if len(known) > 1:
+            raise Unreadable(f"its codes mean different things: {', '.join(known)}")
+        return known[0] if known else None
+
+
+def codings(code: CodeableConcept | None) -> tuple[Coding, ...]:
+    """The codings of a concept; none when there is no concept."""
+    return () if code is None else code.codings()
+
+
+def shown(code: CodeableConcept | None) -> str:
+    """A code for a message: its text or display and its codings, cut short."""
+    if code is None:
+        return "no code"
+    pairs = [f"{c.system}|{c.code}" for c in code.codings()]
+    text = code.text or next((c.display for c in code.codings() if c.display), None)
+    return "; ".join(part for part in (text, ", ".join(pairs)) if part)[:200] or "an empty code"

@@ -1,0 +1,17 @@
+"""A record we were given and could not use, and why: a value, shown on the card, never an exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MappingIssue:
+    """`evidence` names the record ("Observation/ice-1"); `problem` what is wrong and what was expected.
+
+    `domain` names the domain it could have filled ("ice", "seizure"), when it names one.
+    """
+
+    evidence: str
+    problem: str
+    domain: str | None = None

@@ -1,0 +1,59 @@
+"""One MedicationRequest: an active order of the list, or a draft being signed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fhir_mappers.chart import Chart
+from fhir_mappers.drug import NON_SYSTEMIC_FORMS, drug, micrograms_a_day, milligrams
+from fhir_mappers.elements import Unreadable, whole_day
+from fhir_mappers.issues import MappingIssue
+from fhir_mappers.views import DosageInstruction, MedicationRequest, Timing
+from rules.snapshot import Order
+
+_ORDERS = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
+_HOURS = {"s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0, "wk": 168.0}
+_CODED_HOURS = {"Q1H": 1, "Q2H": 2, "Q3H": 3, "Q4H": 4, "Q6H": 6, "Q8H": 8, "Q12H": 12, "Q24H": 24}
+_CODED_HOURS |= {"QID": 6, "TID": 8, "BID": 12, "QD": 24}
+"""HL7 v3 GTSAbbreviation codes of Timing.code that name an interval, in hours."""
+
+
+def order(record: MedicationRequest, evidence: str, chart: Chart, draft: bool) -> Order | MappingIssue | None:
+    """An order; None when it is not in force. Every draft counts, whatever its status says (re-signing)."""
+    status = (record.status or "").strip()
+    if status == "entered-in-error" or record.doNotPerform:
+        return None
+    if not draft and (status != "active" or (record.intent or "").strip() not in _ORDERS):
+        return None
+    try:
+        substance = drug(record, chart)
+        authored = whole_day(record.authoredOn, chart.zone)[1] if record.authoredOn else None
+    except Unreadable as problem:
+        return MappingIssue(evidence, f"{'draft order' if draft else 'active order'}: {problem}")
+    instruction = (record.dosageInstruction or (DosageInstruction(),))[0]
+    rates = (instruction.doseAndRate or (None,))[0]
+    route = instruction.route.text if instruction.route else None
+    return Order(
+        substance=substance.name,
+        drug_class=substance.drug_class,
+        evidence=evidence,
+        draft=draft,
+        status=status,
+        authored=None if authored is None else min(authored, chart.as_of + timedelta(minutes=5)),
+        dose_mg=milligrams(rates.doseQuantity, chart) if rates else None,
+        interval_hours=interval(instruction.timing),
+        daily_ug=micrograms_a_day(rates.rateQuantity, chart) if rates else None,
+        systemic=substance.form not in NON_SYSTEMIC_FORMS,
+        route=route,
+    )
+
+
+def interval(timing: Timing | None) -> float | None:
+    """Hours between doses; None when the timing does not say."""
+    if timing is None:
+        return None
+    repeat = timing.repeat
+    if repeat is not None and repeat.period and repeat.periodUnit in _HOURS:
+        return repeat.period * _HOURS[repeat.periodUnit] / max(repeat.frequency or 1, 1)
+    named = [c.code for c in timing.code.codings()] if timing.code is not None else []
+    return next((float(_CODED_HOURS[code]) for code in named if code in _CODED_HOURS), None)

@@ -1,0 +1,72 @@
+"""What leaves as FHIR: proposed orders and changed orders, built and checked by fhir.resources.R4B."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fhir.resources.R4B.medicationrequest import MedicationRequest
+from pydantic import ValidationError
+
+from rules.dosing import Dose
+
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+UCUM = "http://unitsofmeasure.org"
+
+SUGGESTED = {
+    "dexamethasone": ("3264", "dexamethasone"),
+    "methylprednisolone": ("6902", "methylprednisolone"),
+    "levetiracetam": ("114477", "levetiracetam"),
+}
+"""RxNorm ingredient codes of the drugs we suggest (value set substances, verified)."""
+
+ROUTES = {"IV": "Intravenous"}
+"""Routes in words: no SNOMED CT route code was verified."""
+
+
+def proposed_order(dose: Dose, patient_id: str, encounter_id: str | None) -> dict[str, Any]:
+    """A draft MedicationRequest that proposes a dose. Never active: a clinician signs it."""
+    code, name = SUGGESTED[dose.substance]
+    text = f"{name} {dose.text}"
+    repeat: dict[str, Any] = {"frequency": 1, "period": dose.every_hours, "periodUnit": "h"}
+    if dose.doses is not None:
+        repeat["count"] = dose.doses
+    return _checked(
+        {
+            "resourceType": "MedicationRequest",
+            "status": "draft",
+            "intent": "proposal",
+            "medicationCodeableConcept": {
+                "coding": [{"system": RXNORM, "code": code, "display": name}],
+                "text": text,
+            },
+            "subject": {"reference": f"Patient/{patient_id}"},
+            **({"encounter": {"reference": f"Encounter/{encounter_id}"}} if encounter_id else {}),
+            "dosageInstruction": [
+                {
+                    "text": dose.text if dose.note is None else f"{dose.text}. {dose.note}",
+                    "timing": {"repeat": repeat},
+                    "route": {"text": ROUTES[dose.route]},
+                    "doseAndRate": [
+                        {"doseQuantity": {"value": dose.amount_mg, "unit": "mg", "system": UCUM, "code": "mg"}}
+                    ],
+                }
+            ],
+        }
+    )
+
+
+def with_status(raw: bytes, status: str) -> dict[str, Any] | None:
+    """A known order with another status, whole as it came; None when it is not valid R4 to send back."""
+    order: dict[str, Any] = json.loads(raw)
+    try:
+        _checked({**order, "status": status})
+    except ValidationError:
+        return None
+    return {**order, "status": status}
+
+
+def _checked(resource: dict[str, Any]) -> dict[str, Any]:
+    """The resource, known to be valid for fhir.resources.R4B. Raises ValidationError."""
+    MedicationRequest.model_validate(resource)
+    return resource

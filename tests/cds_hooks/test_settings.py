@@ -1,0 +1,79 @@
+"""A setting that cannot be used is named, with its value and what was expected."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cds_hooks.settings import EXPECTED, Settings, SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("ICANS_"):
+            monkeypatch.delenv(name)
+
+
+def test_the_defaults() -> None:
+    settings = load()
+    assert settings.database_url == "sqlite:///icans-cds.db"
+    assert (settings.trust, settings.demo, settings.protocol, settings.zone) == ("open", False, (), None)
+    assert settings.max_body == 8_000_000
+
+
+def test_all_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    one, two = tmp_path / "1.json", tmp_path / "2.json"
+    for path in (one, two):
+        path.write_text("{}")
+    monkeypatch.setenv("ICANS_TIMEZONE", "Europe/London")
+    monkeypatch.setenv("ICANS_DEMO", "1")
+    monkeypatch.setenv("ICANS_MAX_BODY", "1000")
+    monkeypatch.setenv("ICANS_DATABASE_URL", "postgresql://u:p@host/db")
+    for separator in (",", os.pathsep):
+        monkeypatch.setenv("ICANS_PROTOCOL", f"{one}{separator}{two}")
+        settings = load()
+        assert settings.protocol == (one, two)
+    assert str(settings.zone) == "Europe/London"
+    assert settings.demo
+    assert settings.max_body == 1000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ICANS_TRUST", "jwt"),
+        ("ICANS_TRUST", "closed"),
+        ("ICANS_DEMO", "perhaps"),
+        ("ICANS_TIMEZONE", "Mars/Base"),
+        ("ICANS_TIMEZONE", "../etc/passwd"),
+        ("ICANS_MAX_BODY", "0"),
+        ("ICANS_MAX_BODY", "big"),
+        ("ICANS_PROTOCOL", "/no/such/file.json"),
+        ("ICANS_DATABASE_URL", "mysql://host/db"),
+    ],
+)
+def test_a_bad_value_is_said(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as error:
+        load()
+    assert str(error.value).startswith(f"{variable}={value}: expected ")
+
+
+def test_jwt_says_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ICANS_TRUST", "jwt")
+    with pytest.raises(SettingsError, match="comes in step 6"):
+        load()
+
+
+def test_a_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ICANS_DATABASE_URL", "mysql://user:secret@host/db")
+    with pytest.raises(SettingsError) as error:
+        load()
+    assert "secret" not in str(error.value)
+
+
+def test_every_setting_says_what_it_expects() -> None:
+    assert set(EXPECTED) == set(Settings.model_fields)
