@@ -182,5 +182,5 @@ def _show(result: dict[str, Any], console: Console) -> None:
     for issue in result["issues"]:
         console.print(f"  could not be used: {issue['evidence']}: {issue['problem']}", highlight=False, markup=False)
     for card in result["cards"]:
-        said = Group(Text(card["summary"], style="bold"), Markdown(card["detail"]))
-        console.print(Panel(said, title=card["indicator"], subtitle=Text(card["source"]["label"])))
+        panel = Group(Text(card["summary"], style="bold"), Markdown(card["detail"]))
+        console.print(Panel(panel, title=card["indicator"], subtitle=Text(card["source"]["label"])))
