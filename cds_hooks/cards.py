@@ -52,7 +52,35 @@ def cards(
             if offered:
                 found[-1]["suggestions"] = offered
                 found[-1]["selectionBehavior"] = "at-most-one" if len(row.therapies) > 1 else "any"
+    if not found and _could_matter(assessment, issues):
+        found.append(_unevaluated(decision_id, assessment, issues, knowledge))
     return sorted(found, key=lambda card: _URGENCY[card["indicator"]])
+
+
+def _could_matter(assessment: Assessment, issues: Sequence[MappingIssue]) -> bool:
+    """Whether a record that could not be used may have changed the answer: then silence would be a lie.
+
+    A patient at risk: any record of a domain. Any other: an ICE score or an ICANS diagnosis.
+    """
+    if assessment.snapshot.deceased:
+        return False
+    return any(i.domain is not None and (assessment.applicable or i.domain in ("ice", "icans")) for i in issues)
+
+
+def _unevaluated(
+    decision_id: UUID, assessment: Assessment, issues: Sequence[MappingIssue], knowledge: Knowledge
+) -> dict[str, Any]:
+    """The card that says what could not be evaluated, when there is nothing else to say (H23)."""
+    topic = Topic("evaluation", "Evaluation")
+    protocol = knowledge.protocols[0]
+    return {
+        "uuid": str(uuid5(decision_id, f"{protocol.ref.id}/{topic.id}")),
+        "summary": "ICANS could not be fully evaluated: records of this patient could not be used",
+        "indicator": "info",
+        "detail": wording.detail(assessment, (), issues, knowledge, full=True),
+        "source": _source(protocol, topic),
+        "overrideReasons": _override_reasons(),
+    }
 
 
 def _card(
@@ -75,10 +103,12 @@ def _card(
         "indicator": row.indicator,
         "detail": said,
         "source": _source(advice.protocol, topic),
-        "overrideReasons": [
-            {"code": code, "system": OVERRIDE_SYSTEM, "display": display} for code, display in _OVERRIDES
-        ],
+        "overrideReasons": _override_reasons(),
     }
+
+
+def _override_reasons() -> list[dict[str, str]]:
+    return [{"code": code, "system": OVERRIDE_SYSTEM, "display": display} for code, display in _OVERRIDES]
 
 
 def _source(protocol: Protocol, topic: Topic) -> dict[str, Any]:

@@ -29,6 +29,7 @@ Mapped = Finding | ChartedGrade | Note | Diagnosis | MappingIssue
 
 def mapped(condition: Condition, evidence: str, chart: Chart) -> Iterator[Mapped]:
     """Everything one Condition says; nothing when it is about something else."""
+    kind: str | None = None
     try:
         kind = chart.condition(condition.code)
         if kind is None or _status(condition.verificationStatus) in _DROPPED:
@@ -45,7 +46,8 @@ def mapped(condition: Condition, evidence: str, chart: Chart) -> Iterator[Mapped
         else:
             yield Diagnosis(kind, _exact_onset(condition, chart), evidence, _is_current(condition))
     except Unreadable as problem:
-        yield MappingIssue(evidence, f"diagnosis: {problem}")
+        about = "icans" if kind is not None and kind.startswith("icans") else None
+        yield MappingIssue(evidence, f"diagnosis: {problem}", about)
 
 
 def _status(concept: CodeableConcept | None) -> str | None:

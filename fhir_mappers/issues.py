@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class MappingIssue:
     """`evidence` names the record ("Observation/ice-1"); `problem` what is wrong and what was expected.
 
-    `domain` names the domain it could have filled ("ice", "seizure"), when it names one.
+    `domain` names the domain it could have filled ("ice", "seizure"; "icans" for a charted grade or
+    diagnosis of ICANS), when it names one.
     """
 
     evidence: str
