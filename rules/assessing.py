@@ -91,14 +91,14 @@ class Assessment:
 def load_knowledge(protocols: Sequence[Path] = (), allow_draft: bool = False) -> Knowledge:
     """Reads every document; raises KnowledgeError naming document, place and what was expected.
 
-    `protocols` replaces the shipped default protocol. `draft` documents need `allow_draft`; `retired`
+    `protocols` replaces the shipped default: ids of shipped protocols, or paths of a site's own. `draft` documents need `allow_draft`; `retired`
     ones are always refused.
     """
     bibliography = packaged("bibliography", "bibliography")
     sources = {e["id"]: Source(e["id"], e["label"], e.get("url")) for e in bibliography.body["entries"]}
     known = frozenset(sources)
     dosing = dosing_from(packaged("dosing", "dosing"), known)
-    documents = [from_file(path, "protocol") for path in protocols] or [packaged("default-protocol", "protocol")]
+    documents = [_protocol_document(path) for path in protocols or (Path("icans-default"),)]
     return Knowledge(
         adults=criteria_from(packaged("astct-2019-adults", "criteria"), known),
         children=criteria_from(packaged("astct-2019-children", "criteria"), known),
@@ -108,6 +108,15 @@ def load_knowledge(protocols: Sequence[Path] = (), allow_draft: bool = False) ->
         protocols=tuple(_in_force(d, known, frozenset(dosing.doses), allow_draft) for d in documents),
         sources=sources,
     )
+
+
+SHIPPED_PROTOCOLS = {"icans-default": "default-protocol", "asco-2021": "asco-2021"}
+"""Protocols that ship with the package, by id; a site names its own by path."""
+
+
+def _protocol_document(path: Path) -> Document:
+    shipped = SHIPPED_PROTOCOLS.get(str(path))
+    return packaged(shipped, "protocol") if shipped is not None else from_file(path, "protocol")
 
 
 def _in_force(document: Document, known: frozenset[str], doses: frozenset[str], allow_draft: bool) -> Protocol:
