@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from fhir.resources.R4B.medicationrequest import MedicationRequest
@@ -26,34 +27,51 @@ ROUTES = {"IV": "Intravenous"}
 
 def proposed_order(dose: Dose, patient_id: str, encounter_id: str | None) -> dict[str, Any]:
     """A draft MedicationRequest that proposes a dose. Never active: a clinician signs it."""
+    order = json.loads(_template(dose))
+    order["subject"] = {"reference": f"Patient/{patient_id}"}
+    if encounter_id is not None:
+        order["encounter"] = {"reference": f"Encounter/{encounter_id}"}
+    return {key: order[key] for key in _ORDER if key in order}
+
+
+_ORDER = (
+    "resourceType",
+    "status",
+    "intent",
+    "medicationCodeableConcept",
+    "subject",
+    "encounter",
+    "dosageInstruction",
+)
+
+
+@lru_cache(maxsize=256)
+def _template(dose: Dose) -> str:
+    """The order of a dose without its patient, checked once: what differs by patient are two references."""
     code, name = SUGGESTED[dose.substance]
-    text = f"{name} {dose.text}"
     repeat: dict[str, Any] = {"frequency": 1, "period": dose.every_hours, "periodUnit": "h"}
     if dose.doses is not None:
         repeat["count"] = dose.doses
-    return _checked(
-        {
-            "resourceType": "MedicationRequest",
-            "status": "draft",
-            "intent": "proposal",
-            "medicationCodeableConcept": {
-                "coding": [{"system": RXNORM, "code": code, "display": name}],
-                "text": text,
-            },
-            "subject": {"reference": f"Patient/{patient_id}"},
-            **({"encounter": {"reference": f"Encounter/{encounter_id}"}} if encounter_id else {}),
-            "dosageInstruction": [
-                {
-                    "text": dose.text if dose.note is None else f"{dose.text}. {dose.note}",
-                    "timing": {"repeat": repeat},
-                    "route": {"text": ROUTES[dose.route]},
-                    "doseAndRate": [
-                        {"doseQuantity": {"value": dose.amount_mg, "unit": "mg", "system": UCUM, "code": "mg"}}
-                    ],
-                }
-            ],
-        }
-    )
+    amount = {"value": dose.amount_mg, "unit": "mg", "system": UCUM, "code": "mg"}
+    order = {
+        "resourceType": "MedicationRequest",
+        "status": "draft",
+        "intent": "proposal",
+        "medicationCodeableConcept": {
+            "coding": [{"system": RXNORM, "code": code, "display": name}],
+            "text": f"{name} {dose.text}",
+        },
+        "subject": {"reference": "Patient/template"},
+        "dosageInstruction": [
+            {
+                "text": dose.text if dose.note is None else f"{dose.text}. {dose.note}",
+                "timing": {"repeat": repeat},
+                "route": {"text": ROUTES[dose.route]},
+                "doseAndRate": [{"doseQuantity": amount}],
+            }
+        ],
+    }
+    return json.dumps(_checked(order))
 
 
 def with_status(raw: bytes, status: str) -> dict[str, Any] | None:
