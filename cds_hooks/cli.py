@@ -44,7 +44,7 @@ def serve(
 def try_example(
     name: Annotated[str, typer.Argument(help="Name of an example, such as case-2-day-4-printed.")],
     url: Annotated[
-        str, typer.Option(help="Service to call.")
+        str, typer.Option(help="Service to call, or its base URL.")
     ] = "http://127.0.0.1:8000/cds-services/icans-order-sign",
     print_only: Annotated[bool, typer.Option("--print", help="Print the request and call nothing.")] = False,
 ) -> None:

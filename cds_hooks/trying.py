@@ -36,8 +36,10 @@ def request(name: str) -> bytes:
 
 
 def call(name: str, url: str) -> list[dict[str, Any]]:
-    """The cards the service at `url` answers. Raises UnknownExample, NoAnswer."""
+    """The cards the service at `url` answers: a service URL, or the base URL of one. Raises UnknownExample, NoAnswer."""
     body = request(name)
+    if "/cds-services" not in url:
+        url = f"{url.rstrip('/')}/cds-services/icans-order-sign"
     session = requests.Session()
     session.trust_env = not is_loopback(urlsplit(url).hostname or "")  # a proxy does not reach this machine
     try:
