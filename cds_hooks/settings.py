@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from rules.assessing import SHIPPED_PROTOCOLS
+
 PREFIX = "ICANS_"
 
 EXPECTED = {
     "database_url": "an SQLAlchemy URL, such as sqlite:///icans-cds.db or postgresql://host/name",
     "trust": '"open"; "jwt" comes in step 6',
     "demo": "1 or 0",
-    "protocol": f"paths of protocol documents that exist, separated by commas or {os.pathsep!r}",
+    "protocol": f"ids of shipped protocols ({', '.join(SHIPPED_PROTOCOLS)}) or paths of documents, separated by commas or {os.pathsep!r}",
     "timezone": "an IANA time zone name, such as Europe/London",
     "max_body": "a whole number of bytes above 0",
 }
@@ -69,7 +71,7 @@ class Settings(BaseSettings):
     @field_validator("protocol")
     @classmethod
     def _existing(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-        if not all(path.is_file() for path in paths):
+        if not all(path.is_file() or str(path) in SHIPPED_PROTOCOLS for path in paths):
             raise ValueError
         return paths
 
