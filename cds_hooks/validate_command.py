@@ -20,7 +20,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from fhir_mappers.validation.files import FileOutcome, validate_file, validate_stream
-from fhir_mappers.validation.issues import Issue
+from fhir_mappers.validation.issues import SEVERITIES, Issue, Severity
 from fhir_mappers.validation.validating import Fitness
 
 Format = Literal["text", "json"]
@@ -35,14 +35,16 @@ class _Tally:
     files: int = 0
     invalid: int = 0
     resources: int = 0
-    issues: Counter[str] = field(default_factory=Counter)
+    issues: Counter[Severity] = field(default_factory=Counter)
     unopened: list[str] = field(default_factory=list)
 
     def exit_code(self) -> int:
         return 2 if self.unopened else 1 if self.invalid else 0
 
 
-def run(paths: Sequence[str | Path], format: Format = "text", jobs: int = 1, *, fitness: Fitness | None = None) -> int:
+def run(
+    paths: Sequence[str | Path], format: Format = "text", jobs: int = 1, *, fitness: Fitness | None = None
+) -> int:
     """Validate and print. Returns 0 (all valid), 1 (an error was found), 2 (a path that cannot be opened,
     nothing to do, jobs below 1). `fitness` must be a module-level function when jobs is above 1."""
     if jobs < 1 or not paths or format not in ("text", "json"):
@@ -189,7 +191,9 @@ def _print_text(out: Console, outcome: FileOutcome) -> None:
 def _headline(outcome: FileOutcome) -> Text:
     line = Text(outcome.file.encode("utf-8", "backslashreplace").decode(), style="bold")
     line.append(": valid" if outcome.valid else ": INVALID", style="green" if outcome.valid else "red")
-    return line.append(f" ({_counted(outcome.resources, 'resource')}{_severities(outcome.counts)})", style="not bold")
+    return line.append(
+        f" ({_counted(outcome.resources, 'resource')}{_severities(outcome.counts)})", style="not bold"
+    )
 
 
 def _summary(tally: _Tally) -> Text:
@@ -198,8 +202,8 @@ def _summary(tally: _Tally) -> Text:
     return Text(f"{text}; {_counted(tally.resources, 'resource')}{_severities(tally.issues)}")
 
 
-def _severities(counts: Counter[str] | Counter[Literal["fatal", "error", "warning", "information"]]) -> str:
-    return "".join(f", {counts[s]} {s}" for s in ("fatal", "error", "warning", "information") if counts[s])  # type: ignore[index]
+def _severities(counts: Counter[Severity]) -> str:
+    return "".join(f", {counts[s]} {s}" for s in SEVERITIES if counts[s])
 
 
 def _counted(number: int, noun: str) -> str:

@@ -19,7 +19,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-ABSTRACT = {"Element", "BackboneElement", "Resource", "DomainResource", "CanonicalResource", "MetadataResource"}
+ABSTRACT = {
+    "Element",
+    "BackboneElement",
+    "Resource",
+    "DomainResource",
+    "CanonicalResource",
+    "MetadataResource",
+}
 PROFILES = {"MoneyQuantity", "SimpleQuantity"}  # of Quantity, not types of their own
 INHERITED = {
     "Element": {"id", "extension"},
@@ -29,14 +36,23 @@ INHERITED = {
 INHERITED["DomainResource"] = INHERITED["Resource"] | {"text", "contained", "extension", "modifierExtension"}
 BACKBONE_TYPES = {"Dosage", "Timing", "ElementDefinition", "SubstanceAmount", "ProdCharacteristic"}
 BACKBONE_TYPES |= {"MarketingStatus", "Population", "ProductShelfLife"}
-NO_CODE_LIST = {"mimetypes", "currencies", "ucum-units", "LL379-9"}  # open: BCP 13, ISO 4217, UCUM, LOINC answers
+NO_CODE_LIST = {
+    "mimetypes",
+    "currencies",
+    "ucum-units",
+    "LL379-9",
+}  # open: BCP 13, ISO 4217, UCUM, LOINC answers
 CONFIDENTIALITY = {"http://terminology.hl7.org/CodeSystem/v3-Confidentiality": ["L", "M", "N", "R", "U", "V"]}
 OTHER_VERSIONS = {"R4B": ".R4B", "R5": "", "STU3": ".STU3"}
-DSTU2_TYPES = "BodySite Conformance Contraindication DiagnosticOrder MedicationOrder Order OrderResponse".split()
-PRIMITIVES = {
-    "Base64Binary", "Boolean", "Canonical", "Code", "Date", "DateTime", "Decimal", "Id", "Instant", "Integer",
-    "Markdown", "Oid", "PositiveInt", "String", "Time", "UnsignedInt", "Uri", "Url", "Uuid", "Xhtml",
-}  # fmt: skip
+DSTU2_TYPES = [
+    "BodySite",
+    "Conformance",
+    "Contraindication",
+    "DiagnosticOrder",
+    "MedicationOrder",
+    "Order",
+    "OrderResponse",
+]
 
 
 def value_set(name: str, sources: dict[str, Any]) -> dict[str, list[str]] | None:
@@ -127,7 +143,7 @@ class Models:
 
     def model(self, name: str) -> Any:
         kind = getattr(self.types, f"{name}Type", None)
-        return kind.get_model_klass() if hasattr(kind, "_model_klass") else None
+        return kind.get_model_klass() if kind is not None and hasattr(kind, "_model_klass") else None
 
     def elements(self, model: Any) -> dict[str, tuple[str, bool, bool]]:
         found = {}
@@ -139,7 +155,11 @@ class Models:
             shown = kind.__name__[:-4] if kind else "primitive"
             required = field.is_required() or bool(extra.get("element_required"))
             repeats = "List[" in str(field.annotation)
-            found[field.alias or field_name] = (shown, repeats, required or bool(extra.get("one_of_many_required")))
+            found[field.alias or field_name] = (
+                shown,
+                repeats,
+                required or bool(extra.get("one_of_many_required")),
+            )
         return found
 
 
@@ -229,7 +249,7 @@ def main(profiles: Path, out: Path) -> None:
                 our_kind, our_repeats = r4_shape(ours)
                 if repeats != our_repeats or (kind == "primitive") != is_primitive(our_kind):
                     shaped.setdefault(path, {}).setdefault(name, release)
-    elsewhere = {name: "DSTU2" for name in DSTU2_TYPES}
+    elsewhere = dict.fromkeys(DSTU2_TYPES, "DSTU2")
     for release in ("STU3", "R5", "R4B"):
         elsewhere.update(dict.fromkeys(releases[release].names() - set(resources) - ABSTRACT, release))
     document = {

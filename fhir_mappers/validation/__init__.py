@@ -4,4 +4,12 @@ from fhir_mappers.validation.files import FileOutcome, validate_file
 from fhir_mappers.validation.issues import Issue, operation_outcome
 from fhir_mappers.validation.validating import Fitness, Outcome, validate_resource
 
-__all__ = ["FileOutcome", "Fitness", "Issue", "Outcome", "operation_outcome", "validate_file", "validate_resource"]
+__all__ = [
+    "FileOutcome",
+    "Fitness",
+    "Issue",
+    "Outcome",
+    "operation_outcome",
+    "validate_file",
+    "validate_resource",
+]

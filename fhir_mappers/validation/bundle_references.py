@@ -20,8 +20,14 @@ def bundle_reference_problems(bundle: Visited, inside: Iterable[Visited]) -> Ite
                 continue
             bare, _, version = link.value.partition("/_history/")
             versions = known.get(bare.split("#")[0])
-            if link.path in must and (versions is None or (version and version not in versions)):
-                text = f"a document must hold what its Composition refers to: no entry for {quoted(link.value)}"
+            if (
+                link.path in must
+                and not bare.startswith("http")
+                and (versions is None or (version and version not in versions))
+            ):
+                text = (
+                    f"a document must hold what its Composition refers to: no entry for {quoted(link.value)}"
+                )
                 yield error("not-found", link.path, text)
             elif versions is None and bare.startswith("urn:uuid:"):
                 yield warning("not-found", link.path, "no entry of the bundle has this fullUrl")
@@ -60,5 +66,8 @@ def _sections(part: Json, path: str) -> Iterator[str]:
         if isinstance(section, dict):
             place = f"{path}.section[{i}]"
             entries = section.get("entry")
-            yield from (f"{place}.entry[{n}].reference" for n in range(len(entries) if isinstance(entries, list) else 0))
+            yield from (
+                f"{place}.entry[{n}].reference"
+                for n in range(len(entries) if isinstance(entries, list) else 0)
+            )
             yield from _sections(section, place)

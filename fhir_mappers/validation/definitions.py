@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
+
+from fhir_mappers.validation.primitives import CHECKS, Check
 
 _INHERITED = {
     "Element": {"id": "string 0..1", "extension": "Extension 0..*"},
@@ -27,16 +29,20 @@ _INHERITED["DomainResource"] = {
     "extension": "Extension 0..*",
     "modifierExtension": "Extension 0..*",
 }
+_LOOKED_INTO = {"xhtml", "canonical", "uri", "url"}
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
     """One element of a type: `choice` is the `value` of `value[x]`, `codes` the codes of a required binding,
-    `systems` the same by code system, `targets` the resource types that a Reference may name (empty: any)."""
+    `systems` the same by code system, `targets` the resource types that a Reference may name (empty: any). For a primitive, `check` looks at the
+    value, and `free` says that nothing else has to be looked at."""
 
     name: str
     kind: str
     primitive: bool
+    check: Check
+    free: bool
     many: bool
     required: bool
     choice: str | None
@@ -77,7 +83,7 @@ def differs_in_r4b() -> frozenset[str]:
     return frozenset(_document()["differs_in_r4b"])
 
 
-@lru_cache(maxsize=None)
+@cache
 def definition(name: str) -> Type:
     """The definition of a type by name; KeyError for a name that the table does not hold."""
     if name == "Element":
@@ -99,6 +105,8 @@ def _element(name: str, text: str) -> Element:
         name=name,
         kind=kind,
         primitive=kind[0].islower(),
+        check=CHECKS.get(kind, _no_primitive),
+        free=kind[0].islower() and not systems and kind not in _LOOKED_INTO,
         many=cardinality.endswith("*"),
         required=cardinality.startswith("1"),
         choice=marked.get("@"),
@@ -107,6 +115,10 @@ def _element(name: str, text: str) -> Element:
         systems=systems,
         targets=tuple(marked[">"].split("|")) if ">" in marked else (),
     )
+
+
+def _no_primitive(_: object) -> str | None:
+    return None
 
 
 def _required(elements: Mapping[str, Element]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -11,7 +11,7 @@ from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import IO, Any, cast
 
-from fhir_mappers.validation.issues import Issue, Severity, operation_outcome, warning
+from fhir_mappers.validation.issues import SEVERITIES, Issue, Severity, operation_outcome, warning
 from fhir_mappers.validation.parsing import BOM, parse
 from fhir_mappers.validation.validating import Fitness, validate_resource
 
@@ -19,7 +19,6 @@ LARGEST_DOCUMENT = 128 * 1024 * 1024  # bytes of one JSON document, after gunzip
 LONGEST_LINE = 16 * 1024 * 1024  # bytes of one NDJSON line
 MOST_ISSUES = 10_000  # kept for one file; the rest are counted
 _GZIP = b"\x1f\x8b"
-_WORST: tuple[Severity, ...] = ("fatal", "error", "warning", "information")
 
 
 @dataclass(slots=True)
@@ -51,12 +50,14 @@ class FileOutcome:
     def all_issues(self) -> list[Issue]:
         if not self._left_out:
             return self.issues
-        worst = next(s for s in _WORST if self._left_out[s])
+        worst = next(s for s in SEVERITIES if self._left_out[s])
         text = ", ".join(f"{n} {s}" for s, n in self._left_out.items())
         return [*self.issues, Issue(worst, "incomplete", "", f"{self._left_out.total()} more issues: {text}")]
 
 
-def validate_file(path: str | Path, *, name: str | None = None, fitness: Fitness | None = None) -> FileOutcome:
+def validate_file(
+    path: str | Path, *, name: str | None = None, fitness: Fitness | None = None
+) -> FileOutcome:
     """Validate one file by its name: .json, .ndjson, either with .gz; any other name is read as it looks.
 
     Raises OSError when the file cannot be opened or read; a broken gzip stream is an issue of the file."""
@@ -92,7 +93,9 @@ def _guarded(outcome: FileOutcome, pieces: Iterator[_Piece], fitness: Fitness | 
         for line, data in pieces:
             if data is None:
                 limit = LARGEST_DOCUMENT if line is None else LONGEST_LINE
-                outcome.add([Issue("fatal", "too-long", "", f"larger than the limit of {limit:,} bytes", line)])
+                outcome.add(
+                    [Issue("fatal", "too-long", "", f"larger than the limit of {limit:,} bytes", line)]
+                )
                 continue
             outcome.resources += 1
             issues = validate_resource(data, fitness=fitness if line is None else None).issues

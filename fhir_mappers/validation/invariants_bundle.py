@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fhir_mappers.validation.issues import Issue, error
+from fhir_mappers.validation.issues import Issue, error, warning
 from fhir_mappers.validation.references import restful_type
 from fhir_mappers.validation.rule_book import RULES, Json, has, invariant, sub, subs
 
@@ -84,16 +84,20 @@ def unique_entries(bundle: Json, path: str) -> Iterator[Issue]:
 
 
 def identities(bundle: Json, path: str) -> Iterator[Issue]:
-    """bundle.html#bundle-unique: fullUrl is absolute and does not disagree with the id of the resource."""
+    """bundle.html: fullUrl is absolute, and does not disagree with the id (a warning: an official example does)."""
     for place, entry in _entries(bundle, path):
         url, resource = entry.get("fullUrl"), sub(entry, "resource")
         if not isinstance(url, str) or not url:
             continue
         if ":" not in url:
             yield error("value", f"{place}.fullUrl", "fullUrl must be an absolute address")
-        elif url.startswith("http") and restful_type(url) == resource.get("resourceType") and "id" in resource:
-            if url.rsplit("/", 1)[1] != resource["id"]:
-                yield error("value", f"{place}.fullUrl", "fullUrl and the id of the resource disagree")
+        elif _disagrees(url, resource):
+            yield warning("value", f"{place}.fullUrl", "fullUrl and the id of the resource disagree")
+
+
+def _disagrees(url: str, resource: Json) -> bool:
+    same_type = url.startswith("http") and restful_type(url) == resource.get("resourceType")
+    return same_type and "id" in resource and url.rsplit("/", 1)[1] != resource["id"]
 
 
 def _entries(bundle: Json, path: str) -> Iterator[tuple[str, Json]]:

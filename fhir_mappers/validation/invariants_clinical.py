@@ -25,7 +25,9 @@ def obs_6(o: Json) -> bool:
     return not (has(o, "dataAbsentReason") and has_choice(o, "value"))
 
 
-@invariant("Observation", "obs-7", "a component with the code of the observation excludes the observation's value")
+@invariant(
+    "Observation", "obs-7", "a component with the code of the observation excludes the observation's value"
+)
 def obs_7(o: Json) -> bool:
     if not has_choice(o, "value"):
         return True
@@ -70,7 +72,9 @@ def con_5(c: Json) -> bool:
     return not (_entered_in_error(c, _CONDITION_VERIFICATION) and has(c, "clinicalStatus"))
 
 
-@invariant("AllergyIntolerance", "ait-1", "clinicalStatus is needed unless verificationStatus is entered-in-error")
+@invariant(
+    "AllergyIntolerance", "ait-1", "clinicalStatus is needed unless verificationStatus is entered-in-error"
+)
 def ait_1(a: Json) -> bool:
     return _entered_in_error(a, _ALLERGY_VERIFICATION) or has(a, "clinicalStatus")
 

@@ -30,7 +30,9 @@ def lst_3(v: Json) -> bool:
     return v.get("mode") == "working" or not any(has(entry, "date") for entry in subs(v, "entry"))
 
 
-@invariant("QuestionnaireResponse.item", "qrs-1", "items stand beneath the item or beneath its answer, not both")
+@invariant(
+    "QuestionnaireResponse.item", "qrs-1", "items stand beneath the item or beneath its answer, not both"
+)
 def qrs_1(i: Json) -> bool:
     return not (has(i, "answer") and has(i, "item"))
 
@@ -45,7 +47,9 @@ def app_2(a: Json) -> bool:
     return has(a, "start") == has(a, "end")
 
 
-@invariant("Appointment", "app-3", "only a proposed, cancelled or wait-listed appointment may lack start and end")
+@invariant(
+    "Appointment", "app-3", "only a proposed, cancelled or wait-listed appointment may lack start and end"
+)
 def app_3(a: Json) -> bool:
     return (has(a, "start") and has(a, "end")) or a.get("status") in ("proposed", "cancelled", "waitlist")
 

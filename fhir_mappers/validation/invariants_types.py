@@ -47,7 +47,9 @@ def rng_2(r: Json) -> bool:
     return first is None or last is None or units[0] != units[1] or first <= last
 
 
-@invariant("Ratio", "rat-1", "numerator and denominator are both there or both absent (then an extension says why)")
+@invariant(
+    "Ratio", "rat-1", "numerator and denominator are both there or both absent (then an extension says why)"
+)
 def rat_1(r: Json) -> bool:
     both = (has(r, "numerator"), has(r, "denominator"))
     return all(both) or (not any(both) and has(r, "extension"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Severity = Literal["fatal", "error", "warning", "information"]
+SEVERITIES: tuple[Severity, ...] = ("fatal", "error", "warning", "information")
 LONGEST_QUOTE = 60
 LONGEST_TEXT = 2000
 

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_mappers.validation.definitions import resource_types
-from fhir_mappers.validation.issues import Issue, error, quoted
+from fhir_mappers.validation.issues import Issue, error, quoted, warning
 
 if TYPE_CHECKING:
     from fhir_mappers.validation.walking import Visited
 
-_RESTFUL = re.compile(r"(?:https?://\S+/|)([A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?")
+_RESTFUL = re.compile(
+    r"(?:https?://\S+/|)([A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?"
+)
+_BLANK = re.compile(r"\s")
 _LONGEST = 2048
 
 
@@ -35,14 +38,21 @@ def restful_type(reference: str) -> str | None:
     return match[1] if match and match[1] in resource_types() else None
 
 
-def target_problem(reference: str, targets: tuple[str, ...], path: str) -> Iterator[Issue]:
-    """A literal reference has no blanks, and names a type that the element allows."""
-    if "?" not in reference and any(c.isspace() for c in reference):
-        yield error("value", path, "a reference is an address: it must not hold blanks")
-        return
+def target_problem(reference: str, targets: tuple[str, ...], path: str) -> Issue | None:
+    """A literal reference has no blanks. A type that the element does not allow is a warning: official examples
+    of R4 have such references."""
+    if _BLANK.search(reference) and "?" not in reference:
+        return error("value", path, "a reference is an address: it must not hold blanks")
+    if not targets or reference.startswith(("#", "urn:")):
+        return None
     kind = restful_type(reference)
-    if kind and targets and kind not in targets:
-        yield error("structure", path, f"a reference to {kind} is not allowed here, only to {', '.join(targets)}")
+    return _wrong_target(kind, targets, path) if kind and kind not in targets else None
+
+
+def _wrong_target(kind: str, targets: tuple[str, ...], path: str) -> Issue:
+    return warning(
+        "structure", path, f"a reference to {kind} is not meant here, only to {', '.join(targets)}"
+    )
 
 
 def contained_problems(owner: Visited) -> Iterator[Issue]:
@@ -53,16 +63,24 @@ def contained_problems(owner: Visited) -> Iterator[Issue]:
         if not isinstance(identity, str):
             yield error("required", f"{inner.path}.id", "a contained resource needs an id to be referred to")
         elif identity in ids:
-            yield error("duplicate", f"{inner.path}.id", f"two contained resources have the id {quoted(identity)}")
+            yield error(
+                "duplicate", f"{inner.path}.id", f"two contained resources have the id {quoted(identity)}"
+            )
         else:
             ids[identity] = inner.resource["resourceType"]
         meta = inner.resource.get("meta")
         meta = meta if isinstance(meta, dict) else {}
         if meta.keys() & {"versionId", "lastUpdated"}:
-            yield error("invariant", f"{inner.path}.meta", "dom-4: a contained resource has no version or update time")
+            yield error(
+                "invariant", f"{inner.path}.meta", "dom-4: a contained resource has no version or update time"
+            )
         if "security" in meta:
-            yield error("invariant", f"{inner.path}.meta", "dom-5: a contained resource has no security label")
-    links = [link for visited in (owner, *owner.contained) for link in visited.links if link.value.startswith("#")]
+            yield error(
+                "invariant", f"{inner.path}.meta", "dom-5: a contained resource has no security label"
+            )
+    links = [
+        link for visited in (owner, *owner.contained) for link in visited.links if link.value.startswith("#")
+    ]
     for link in links:
         yield from _fragment_problem(link, ids)
     yield from _unused(owner, {link.value for link in links})
@@ -76,8 +94,7 @@ def _fragment_problem(link: Link, ids: dict[str, str]) -> Iterator[Issue]:
         text = f"{'ref-1: ' if link.is_reference else ''}no contained resource has the id {quoted(link.value[1:])}"
         yield error("not-found", link.path, text)
     elif link.targets and kind not in link.targets:
-        text = f"a reference to {kind} is not allowed here, only to {', '.join(link.targets)}"
-        yield error("structure", link.path, text)
+        yield _wrong_target(kind, link.targets, link.path)
 
 
 def _unused(owner: Visited, used: set[str]) -> Iterator[Issue]:
@@ -86,4 +103,6 @@ def _unused(owner: Visited, used: set[str]) -> Iterator[Issue]:
         identity = inner.resource.get("id")
         back = any(link.value == "#" for link in inner.links)
         if isinstance(identity, str) and f"#{identity}" not in used and not back:
-            yield error("invariant", inner.path, "dom-3: nothing in the resource refers to this contained resource")
+            yield error(
+                "invariant", inner.path, "dom-3: nothing in the resource refers to this contained resource"
+            )

@@ -5,27 +5,28 @@ through the helpers below, which never raise, and gives the benefit of the doubt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
 from fhir_mappers.validation.issues import Issue, Severity
 
 Json = dict[str, Any]
-Rule = Callable[[Json, str], Iterator[Issue]]
+Rule = Callable[[Json, str], Iterable[Issue]]
 Predicate = Callable[[Json], bool]
 
 RULES: dict[str, list[Rule]] = {}
 UCUM = "http://unitsofmeasure.org"
 
 
-def invariant(types: str, key: str, text: str, severity: Severity = "error") -> Callable[[Predicate], Predicate]:
+def invariant(
+    types: str, key: str, text: str, severity: Severity = "error"
+) -> Callable[[Predicate], Predicate]:
     """Register a predicate for the types named (blanks between), under the id that the standard gives it."""
 
     def register(holds: Predicate) -> Predicate:
-        def rule(value: Json, path: str) -> Iterator[Issue]:
-            if not holds(value):
-                yield Issue(severity, "invariant", path, f"{key}: {text}")
+        def rule(value: Json, path: str) -> Iterable[Issue]:
+            return () if holds(value) else (Issue(severity, "invariant", path, f"{key}: {text}"),)
 
         for name in types.split():
             RULES.setdefault(name, []).append(rule)

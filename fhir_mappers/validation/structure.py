@@ -14,9 +14,18 @@ from pydantic import ValidationError
 
 from fhir_mappers.validation.definitions import differs_in_r4b
 from fhir_mappers.validation.issues import Issue, error, quoted, warning
+from fhir_mappers.validation.model_memo import with_known_parts
 from fhir_mappers.validation.rule_book import subs
 
-_LIBRARY_FAULTS = (TypeError, KeyError, ValueError, AttributeError, AssertionError, RecursionError, OverflowError)
+_LIBRARY_FAULTS = (
+    TypeError,
+    KeyError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+    OverflowError,
+)
 
 
 def model_problems(resource: dict[str, Any], path: str) -> Iterator[Issue]:
@@ -24,15 +33,23 @@ def model_problems(resource: dict[str, Any], path: str) -> Iterator[Issue]:
     kind = resource["resourceType"]
     if kind in differs_in_r4b() or _holds_other_types(resource):
         return
+    model, shell = get_fhir_model_class(kind), _shell(resource)
     try:
-        get_fhir_model_class(kind).model_validate(_shell(resource))
+        model(**with_known_parts(shell, kind))
+        return
+    except (ValidationError, *_LIBRARY_FAULTS):
+        pass  # ask again about the plain JSON, for the place of the fault
+    try:
+        model(**shell)
     except ValidationError as e:
         for problem in e.errors(include_url=False, include_input=False, include_context=False):
             if problem["type"] != "extra_forbidden":
                 text = f"fhir.resources.R4B: {problem['msg'].splitlines()[0]}"
                 yield error("structure", _fhir_path(path, problem["loc"]), text)
     except _LIBRARY_FAULTS as e:
-        yield warning("exception", path, f"fhir.resources.R4B could not read this: {quoted(type(e).__name__)}")
+        yield warning(
+            "exception", path, f"fhir.resources.R4B could not read this: {quoted(type(e).__name__)}"
+        )
 
 
 def _shell(resource: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,9 @@ def is_time(text: str) -> bool:
 
 def surely_after(first: object, second: object) -> bool:
     """Whether one date or dateTime is later than the other, whatever the missing precision or zone may be."""
-    if not (isinstance(first, str) and isinstance(second, str) and is_date_time(first) and is_date_time(second)):
+    if not (
+        isinstance(first, str) and isinstance(second, str) and is_date_time(first) and is_date_time(second)
+    ):
         return False
     if "T" in first and "T" in second:
         return _moment(first) > _moment(second)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_mappers.validation.definitions import Type, other_version_of_element, other_version_of_type, resource_types
+from fhir_mappers.validation.definitions import (
+    Type,
+    other_version_of_element,
+    other_version_of_type,
+    resource_types,
+)
 from fhir_mappers.validation.issues import Issue, error, named, quoted
 
 THIS = "R4 4.0.1"
@@ -14,7 +19,9 @@ def unknown_element(name: str, value: dict[str, Any], kind: Type, path: str) -> 
     """An element that the type does not have, with the version that has it."""
     place = f"{path}.{named(name)}"
     if name == "resourceType" and kind.name == "Bundle.entry":
-        return error("structure", place, "the resource stands in the entry itself; it belongs in entry.resource")
+        return error(
+            "structure", place, "the resource stands in the entry itself; it belongs in entry.resource"
+        )
     version = other_version_of_element(kind.name, name.removeprefix("_"))
     if version is not None:
         return error("structure", place, f"unknown element: this is {version}, not {THIS}")

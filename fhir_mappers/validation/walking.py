@@ -5,20 +5,21 @@ cardinality, two value[x], codes outside a required binding, resource types at e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_mappers.validation import versions
+from fhir_mappers.validation.bindings import unbound
 from fhir_mappers.validation.definitions import Element, Type, definition, resource_types
 from fhir_mappers.validation.invariants import RULES
 from fhir_mappers.validation.issues import Issue, error, named, quoted
 from fhir_mappers.validation.narrative import narrative_problems
 from fhir_mappers.validation.parsing import Repeated
-from fhir_mappers.validation.primitives import CHECKS, json_type
+from fhir_mappers.validation.primitives import json_type
 from fhir_mappers.validation.references import Link, target_problem
 
 DEEPEST = 64
+_EMPTY_ARRAY = "an empty array: leave the element out"
 
 
 @dataclass(slots=True)
@@ -34,6 +35,18 @@ class Visited:
     contained: list[Visited] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Here:
+    """The object being looked at."""
+
+    value: dict[str, Any]
+    kind: Type
+    path: str
+    depth: int
+    owner: Visited
+    choices: dict[str, str]
+
+
 class Walk:
     """One pass over one document. `issues` and `resources` are its result."""
 
@@ -44,7 +57,7 @@ class Walk:
     def resource(self, value: Any, path: str, depth: int = 1, container: Visited | None = None) -> None:
         """A resource: an object whose resourceType is one of R4's."""
         if not isinstance(value, dict):
-            self.add("structure", path, f"expected a resource (an object), found {json_type(value)}")
+            self.add("structure", path, f"expected a resource (an object), found {_shown(value)}")
             return
         kind = value.get("resourceType")
         if type(kind) is not str or kind not in resource_types():
@@ -61,91 +74,91 @@ class Walk:
     def object(self, value: Any, kind: Type, path: str, depth: int, owner: Visited) -> None:
         """An object of a known type: its elements, then the invariants of the type."""
         if not isinstance(value, dict):
-            self.add("structure", path, f"expected {kind.name} (an object), found {json_type(value)}")
+            self.add("structure", path, f"expected {kind.name} (an object), found {_shown(value)}")
             return
         if depth > DEEPEST:
             self.add("too-long", path, f"nested deeper than {DEEPEST} levels")
             return
         if isinstance(value, Repeated):
             for name in value.names:
-                self.add("duplicate", f"{path}.{named(name)}", "this property stands more than once in the object")
-        if not kind.resource and not value.keys() - {"id"}:
+                self.add("duplicate", f"{path}.{named(name)}", "this property stands more than once here")
+        if len(value) < 2 and not kind.resource and (not value or "id" in value):
             self.add("invariant", path, "ele-1: an element must have a value or children, not only an id")
-        choices: dict[str, str] = {}
+        here = _Here(value, kind, path, depth, owner, {})
+        elements = kind.elements
         for name, item in value.items():
-            element = kind.elements.get(name)
+            element = elements.get(name)
             if element is None:
-                self.underscored_or_unknown(name, value, kind, path, depth, owner, choices)
+                self.underscored_or_unknown(name, item, here)
                 continue
             if element.choice is not None:
-                self.choose(element, choices, path)
+                self.choose(element.choice, name, here)
             if element.many:
-                self.many(item, element, value, kind, path, depth, owner)
-            elif element.primitive:
-                self.primitive(item, element, kind, f"{path}.{name}", owner)
-            else:
-                self.complex(item, element, kind, f"{path}.{name}", depth + 1, owner)
+                self.many(item, element, here)
+            elif not element.primitive:
+                self.complex(item, element, f"{path}.{name}", depth + 1, here)
+            elif not element.free or element.check(item) is not None:
+                self.primitive(item, element, f"{path}.{name}", here)
         for shown, accepted in kind.required:
-            if not any(name in value for name in accepted):
+            if accepted[0] not in value and not any(name in value for name in accepted):
                 self.add("required", f"{path}.{shown}", "required element is missing (minimum 1)")
         for rule in RULES.get(kind.name, ()):
             self.issues.extend(rule(value, path))
 
-    def underscored_or_unknown(
-        self, name: str, value: dict[str, Any], kind: Type, path: str, depth: int, owner: Visited, choices: dict[str, str]
-    ) -> None:
+    def underscored_or_unknown(self, name: str, item: Any, here: _Here) -> None:
         """`_status` carries the id and extensions of the primitive `status`; every other name is unknown."""
-        element = kind.elements.get(name[1:]) if name.startswith("_") else None
+        element = here.kind.elements.get(name[1:]) if name.startswith("_") else None
         if element is None or not element.primitive or element.name == "resourceType":
-            self.issues.append(versions.unknown_element(name, value, kind, path))
+            self.issues.append(versions.unknown_element(name, here.value, here.kind, here.path))
             return
         if element.choice is not None:
-            self.choose(element, choices, path)
-        place, item = f"{path}.{name}", value[name]
+            self.choose(element.choice, element.name, here)
+        place = f"{here.path}.{name}"
         if not element.many:
-            self.object(item, definition("Element"), place, depth + 1, owner)
+            self.object(item, definition("Element"), place, here.depth + 1, here.owner)
         elif type(item) is not list or not item:
-            self.add("structure", place, f"expected an array, found {_emptiness(item) or json_type(item)}")
+            self.add("structure", place, f"expected an array, found {_shown(item)}")
         else:
-            values = value.get(element.name)
+            values = here.value.get(element.name)
             for i, part in enumerate(item):
                 if part is not None:
-                    self.object(part, definition("Element"), f"{place}[{i}]", depth + 2, owner)
+                    self.object(part, definition("Element"), f"{place}[{i}]", here.depth + 2, here.owner)
                 elif type(values) is not list or i >= len(values):
-                    self.add("structure", f"{place}[{i}]", "null without a value at the same place of the array")
+                    self.add("structure", f"{place}[{i}]", "null without a value at the same place")
 
-    def choose(self, element: Element, choices: dict[str, str], path: str) -> None:
-        assert element.choice is not None
-        first = choices.setdefault(element.choice, element.name)
-        if first != element.name:
-            text = f"only one {element.choice}[x] is allowed: {first} is there too"
-            self.add("structure", f"{path}.{element.name}", text)
+    def choose(self, choice: str, name: str, here: _Here) -> None:
+        """One value[x] only."""
+        first = here.choices.setdefault(choice, name)
+        if first != name:
+            self.add(
+                "structure", f"{here.path}.{name}", f"only one {choice}[x] is allowed: {first} is there too"
+            )
 
-    def many(
-        self, items: Any, element: Element, value: dict[str, Any], kind: Type, path: str, depth: int, owner: Visited
-    ) -> None:
+    def many(self, items: Any, element: Element, here: _Here) -> None:
         """A repeating element is an array, never empty; null only where the `_` array has something."""
-        place = f"{path}.{element.name}"
+        place = f"{here.path}.{element.name}"
         if type(items) is not list:
-            self.add("structure", place, f"expected an array, found {_emptiness(items) or json_type(items)}")
+            hint = versions.shape_hint(items, here.kind.name, element.name)
+            self.add("structure", place, f"expected an array, found {_shown(items)}{hint}")
             return
         if not items:
-            self.add("structure", place, "an empty array: leave the element out")
+            self.add("structure", place, _EMPTY_ARRAY)
         for i, item in enumerate(items):
             if not element.primitive:
-                self.complex(item, element, kind, f"{place}[{i}]", depth + 2, owner)
+                self.complex(item, element, f"{place}[{i}]", here.depth + 2, here)
             elif item is not None:
-                self.primitive(item, element, kind, f"{place}[{i}]", owner)
+                self.primitive(item, element, f"{place}[{i}]", here)
             else:
-                siblings = value.get(f"_{element.name}")
+                siblings = here.value.get(f"_{element.name}")
                 if type(siblings) is not list or i >= len(siblings) or siblings[i] is None:
                     self.add("structure", f"{place}[{i}]", "null without an extension at the same place")
 
-    def primitive(self, item: Any, element: Element, kind: Type, place: str, owner: Visited) -> None:
-        problem = CHECKS[element.kind](item)
+    def primitive(self, item: Any, element: Element, place: str, here: _Here) -> None:
+        """A primitive value: its JSON type and pattern, then its code list, narrative or fragment."""
+        problem = element.check(item)
         if problem is not None:
-            hint = versions.shape_hint(item, kind.name, element.name)
-            self.add("value" if item is not None else "structure", place, problem + hint)
+            hint = versions.shape_hint(item, here.kind.name, element.name)
+            self.add("structure" if item is None else "value", place, problem + hint)
         elif element.codes is not None:
             if item not in element.codes:
                 text = f"{quoted(item)} is not in the required value set {element.value_set}"
@@ -153,9 +166,11 @@ class Walk:
         elif element.kind == "xhtml":
             self.issues.extend(narrative_problems(item, place))
         elif element.kind in ("canonical", "uri", "url") and item.startswith("#"):
-            owner.links.append(Link(place, item, (), canonical=element.kind == "canonical"))
+            here.owner.links.append(Link(place, item, (), canonical=element.kind == "canonical"))
 
-    def complex(self, item: Any, element: Element, kind: Type, place: str, depth: int, owner: Visited) -> None:
+    def complex(self, item: Any, element: Element, place: str, depth: int, here: _Here) -> None:
+        """A data type, backbone element or nested resource."""
+        owner = here.owner
         if element.kind == "Resource":
             contained = element.name == "contained"
             if contained and owner.contained_in is not None:
@@ -163,38 +178,22 @@ class Walk:
             self.resource(item, place, depth, owner if contained else None)
             return
         if not isinstance(item, dict):
-            found = _emptiness(item) or json_type(item)
-            hint = versions.shape_hint(item, kind.name, element.name)
-            self.add("structure", place, f"expected {element.kind} (an object), found {found}{hint}")
+            hint = versions.shape_hint(item, here.kind.name, element.name)
+            self.add("structure", place, f"expected {element.kind} (an object), found {_shown(item)}{hint}")
             return
         self.object(item, definition(element.kind), place, depth, owner)
+        problem = None
         if element.kind == "Reference" and type(target := item.get("reference")) is str:
             owner.links.append(Link(f"{place}.reference", target, element.targets))
-            self.issues.extend(target_problem(target, element.targets, f"{place}.reference"))
-        if element.systems and element.kind in ("CodeableConcept", "Coding"):
-            self.issues.extend(_unbound(item, element, place))
+            problem = target_problem(target, element.targets, f"{place}.reference")
+        elif element.systems:
+            problem = unbound(item, element, place)
+        if problem is not None:
+            self.issues.append(problem)
 
     def add(self, code: str, location: str, text: str) -> None:
         self.issues.append(error(code, location, text))
 
 
-def _emptiness(value: Any) -> str | None:
-    return "an empty array: leave the element out" if value == [] and type(value) is list else None
-
-
-def _unbound(item: dict[str, Any], element: Element, place: str) -> Iterator[Issue]:
-    """terminologies.html#required: at least one coding is of the value set; an extension may say why not."""
-    codings = item.get("coding") if element.kind == "CodeableConcept" else [item]
-    codings = [c for c in codings if isinstance(c, dict)] if isinstance(codings, list) else []
-    if any(_is_in(coding, element) for coding in codings) or "extension" in item:
-        return
-    if any("_code" in c or "_system" in c or "extension" in c for c in codings):
-        return
-    yield error("code-invalid", place, f"no coding of the required value set {element.value_set}")
-
-
-def _is_in(coding: dict[str, Any], element: Element) -> bool:
-    system, code = coding.get("system"), coding.get("code")
-    return type(system) is str and type(code) is str and code in element.systems.get(system, ())
-
-
+def _shown(value: Any) -> str:
+    return _EMPTY_ARRAY if type(value) is list and not value else json_type(value)
