@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from xml.parsers import expat
 
-from fhir_mappers.validation.issues import Issue, error, quoted
+from fhir_mappers.validation.issues import Issue, error, quoted, warning
 
 XHTML = "http://www.w3.org/1999/xhtml"
 # narrative.html and txt-1: chapters 7-11 (but section 4 of chapter 9) and 15 of HTML 4.0, a, img, style attributes
@@ -38,8 +38,9 @@ class _RefusedError(Exception):
 class _Reader:
     """Collects the problems of one narrative while expat reads it."""
 
-    def __init__(self) -> None:
-        self.problems: list[tuple[str, str]] = []
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.problems: list[Issue] = []
         self.root = ""
         self.content = False
 
@@ -47,24 +48,25 @@ class _Reader:
         local = name.rpartition(" ")[2]
         self.root = self.root or local
         if name not in _ALLOWED:
-            self.problems.append(
-                ("security", f"txt-1: element {quoted(local)} is not allowed in a narrative")
-            )
+            self.refuse(f"txt-1: element {quoted(local)} is not allowed in a narrative")
         self.content = self.content or local == "img"
         for attribute, value in attributes.items():
             self.attribute(attribute.rpartition(" ")[2], value)
 
     def attribute(self, name: str, value: str) -> None:
-        if name not in ATTRIBUTES and name != "space":
-            self.problems.append(
-                ("security", f"txt-1: attribute {quoted(name)} is not allowed in a narrative")
-            )
+        """A script is an error; an attribute that txt-1 does not list but that does nothing is a warning."""
+        if name.lower().startswith("on"):
+            self.refuse(f"txt-1: attribute {quoted(name)} runs a script: not allowed in a narrative")
+        elif name not in ATTRIBUTES and name != "space":
+            text = f"txt-1: attribute {quoted(name)} is not among those of a narrative"
+            self.problems.append(warning("security", self.path, text))
         elif name in _LINKS and _ACTIVE.match("".join(value.split())):
-            self.problems.append(("security", f"{name} runs a script: not allowed in a narrative"))
+            self.refuse(f"{name} runs a script: not allowed in a narrative")
         elif name == "style" and _ACTIVE_STYLE.search(value):
-            self.problems.append(
-                ("security", "style runs a script or loads a sheet: not allowed in a narrative")
-            )
+            self.refuse("style runs a script or loads a sheet: not allowed in a narrative")
+
+    def refuse(self, text: str) -> None:
+        self.problems.append(error("security", self.path, text))
 
     def text(self, data: str) -> None:
         self.content = self.content or not data.isspace()
@@ -75,7 +77,7 @@ class _Reader:
 
 def narrative_problems(div: str, path: str) -> Iterator[Issue]:
     """Every problem of Narrative.div."""
-    reader = _Reader()
+    reader = _Reader(path)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start
     parser.CharacterDataHandler = reader.text
@@ -94,5 +96,4 @@ def narrative_problems(div: str, path: str) -> Iterator[Issue]:
             yield error("invalid", path, f"a narrative is one div element, found {quoted(reader.root)}")
         if not reader.content:
             yield error("invariant", path, "txt-2: the narrative has no text and no image")
-    for code, text in reader.problems:
-        yield error(code, path, text)
+    yield from reader.problems

@@ -91,8 +91,11 @@ def _fragment_problem(link: Link, ids: dict[str, str]) -> Iterator[Issue]:
     if link.value == "#" or link.canonical is False:
         return
     if kind is None:
-        text = f"{'ref-1: ' if link.is_reference else ''}no contained resource has the id {quoted(link.value[1:])}"
-        yield error("not-found", link.path, text)
+        text = f"no contained resource has the id {quoted(link.value[1:])}"
+        if link.is_reference:
+            yield error("not-found", link.path, f"ref-1: {text}")
+        else:
+            yield warning("not-found", link.path, text)
     elif link.targets and kind not in link.targets:
         yield _wrong_target(kind, link.targets, link.path)
 
