@@ -15,7 +15,7 @@ from fhir_mappers.validation.issues import Issue, error, named, quoted
 THIS = "R4 4.0.1"
 
 
-def unknown_element(name: str, value: dict[str, Any], kind: Type, path: str) -> Issue:
+def unknown_element(name: str, kind: Type, path: str) -> Issue:
     """An element that the type does not have, with the version that has it."""
     place = f"{path}.{named(name)}"
     if name == "resourceType" and kind.name == "Bundle.entry":
@@ -25,7 +25,7 @@ def unknown_element(name: str, value: dict[str, Any], kind: Type, path: str) -> 
     version = other_version_of_element(kind.name, name.removeprefix("_"))
     if version is not None:
         return error("structure", place, f"unknown element: this is {version}, not {THIS}")
-    if isinstance(value.get(name), str) and name == "fhir_comments":
+    if name == "fhir_comments":
         return error("structure", place, f"unknown element: this is DSTU2, not {THIS}")
     return error("structure", place, f"unknown element: {kind.name} of {THIS} does not have it")
 

@@ -109,7 +109,7 @@ class Walk:
         """`_status` carries the id and extensions of the primitive `status`; every other name is unknown."""
         element = here.kind.elements.get(name[1:]) if name.startswith("_") else None
         if element is None or not element.primitive or element.name == "resourceType":
-            self.issues.append(versions.unknown_element(name, here.value, here.kind, here.path))
+            self.issues.append(versions.unknown_element(name, here.kind, here.path))
             return
         if element.choice is not None:
             self.choose(element.choice, element.name, here)
