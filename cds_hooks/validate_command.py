@@ -20,7 +20,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from fhir_mappers.validation.files import FileOutcome, validate_file, validate_stream
-from fhir_mappers.validation.issues import SEVERITIES, Issue, Severity
+from fhir_mappers.validation.issues import SEVERITIES, Issue, Severity, printable
 from fhir_mappers.validation.validating import Fitness
 
 Format = Literal["text", "json"]
@@ -175,21 +175,21 @@ def _print_json(out: Console, outcome: FileOutcome) -> None:
 
 
 def _print_text(out: Console, outcome: FileOutcome) -> None:
-    out.print(_headline(outcome))
     issues = outcome.all_issues()
-    for issue in issues[:MOST_SHOWN]:
-        line = Text("  ")
-        line.append(issue.severity.ljust(12), style=_COLOURS[issue.severity])
-        place = " ".join(filter(None, (f"line {issue.line}" if issue.line else "", issue.location)))
-        line.append(f"{place}: " if place else "", style="bold")
-        line.append(issue.text)
-        out.print(line)
+    lines = [_headline(outcome), *map(_issue_line, issues[:MOST_SHOWN])]
     if len(issues) > MOST_SHOWN:
-        out.print(Text(f"  and {len(issues) - MOST_SHOWN} more (--format json shows them)"))
+        lines.append(Text(f"  and {len(issues) - MOST_SHOWN} more (--format json shows them)"))
+    out.print(Text("\n").join(lines))
+
+
+def _issue_line(issue: Issue) -> Text:
+    place = " ".join(filter(None, (f"line {issue.line}" if issue.line else "", issue.location)))
+    line = Text("  ").append(issue.severity.ljust(12), style=_COLOURS[issue.severity])
+    return line.append(f"{place}: " if place else "", style="bold").append(issue.text)
 
 
 def _headline(outcome: FileOutcome) -> Text:
-    line = Text(outcome.file.encode("utf-8", "backslashreplace").decode(), style="bold")
+    line = Text(printable(outcome.file), style="bold")
     line.append(": valid" if outcome.valid else ": INVALID", style="green" if outcome.valid else "red")
     return line.append(
         f" ({_counted(outcome.resources, 'resource')}{_severities(outcome.counts)})", style="not bold"
@@ -211,4 +211,4 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"icans-cds validate: {text.encode('utf-8', 'backslashreplace').decode()}\n")
+    sys.stderr.write(f"icans-cds validate: {printable(text)}\n")

@@ -44,9 +44,12 @@ def warning(code: str, location: str, text: str) -> Issue:
 def quoted(value: object) -> str:
     """Text of the input made safe to show: cut short, no control characters, no lone surrogates."""
     text = str(value)
-    shown = text[:LONGEST_QUOTE] + ("…" if len(text) > LONGEST_QUOTE else "")
-    safe = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown)
-    return f"'{safe}'"
+    return f"'{printable(text[:LONGEST_QUOTE])}{'…' if len(text) > LONGEST_QUOTE else ''}'"
+
+
+def printable(text: str) -> str:
+    """The text with its control characters and lone surrogates escaped."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def named(name: str) -> str:
