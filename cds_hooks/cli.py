@@ -90,6 +90,20 @@ def evaluate(
     raise typer.Exit(evaluating.run(files, at, as_json, knowledge, chosen.zone))
 
 
+@app.command()
+def validate(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH…", help="Files or folders of FHIR R4 JSON or NDJSON; - reads stdin.")
+    ],
+    output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TEXT,
+    jobs: Annotated[int, typer.Option(help="Processes to validate files in parallel.", min=1)] = 1,
+) -> None:
+    """Validate FHIR R4 files. Exit 0: clean; 1: errors; 2: wrong usage or a path that cannot be opened."""
+    from cds_hooks import validate_command
+
+    raise typer.Exit(validate_command.run(paths, output.value, jobs))
+
+
 def _stop(text: str, code: int) -> typer.Exit:
     for line in text.splitlines():
         print(f"icans-cds: {line}", file=sys.stderr)
