@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cds_hooks import feedback, hook_request, http_body, telemetry
+from cds_hooks import feedback, fhir_api, hook_request, http_body, telemetry
 from cds_hooks.answers import http_error, json_answer, outcome_answer, refused
 from cds_hooks.decide import Decision, decide
 from cds_hooks.middleware import Cors, RequestLog
@@ -51,7 +51,7 @@ def create_app(
         clock or _now,
     )
     app = Starlette(
-        routes=[*_routes(desk), *_demo_routes(settings)],
+        routes=[*_routes(desk), *fhir_api.routes(settings, desk.knowledge), *_demo_routes(settings)],
         middleware=[
             Middleware(RequestLog),
             Middleware(

@@ -27,6 +27,8 @@ class Decision:
     as_of: datetime
     cards: list[dict[str, Any]]
     record: dict[str, Any]
+    assessment: Assessment | None = None
+    issues: tuple[MappingIssue, ...] = ()
 
 
 def decide(
@@ -48,7 +50,8 @@ def decide(
     found = cards(
         decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge
     )
-    return Decision(decision_id, as_of, found, report(assessment, issues, knowledge, request.patient_id))
+    record = report(assessment, issues, knowledge, request.patient_id)
+    return Decision(decision_id, as_of, found, record, assessment, issues)
 
 
 def report(

@@ -67,13 +67,13 @@ def evaluated(
     kind = _kind(body)
     if kind == "example":
         members = strict_json.members(body, "The file")
-        as_of = as_of or _moment(strict_json.value(members["as_of"], str, "as_of", "a time"), zone)
+        as_of = as_of or moment(strict_json.value(members["as_of"], str, "as_of", "a time"), zone)
         body = members["request"]
         kind = "request"
     if kind == "request":
         decision = _of_request(body, as_of or datetime.now(UTC), knowledge, zone)
     else:
-        decision = _of_bundle(body, as_of, knowledge, zone)
+        decision = of_bundle(body, as_of, knowledge, zone)
     return {"file": name, **decision.record, "cards": decision.cards}
 
 
@@ -107,12 +107,16 @@ def _of_request(body: bytes, as_of: datetime, knowledge: Knowledge, zone: tzinfo
     return decide(request, gather(request), knowledge, as_of=as_of, decision_id=_id(body), zone=zone)
 
 
-def _of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, zone: tzinfo | None) -> Decision:
+def of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, zone: tzinfo | None) -> Decision:
+    """The decision on a Bundle, a list or a single resource: its one patient, its drafts as the order signed.
+
+    The time is `as_of`, else Bundle.timestamp, else now. Raises Refusal when it cannot be used.
+    """
     found = unwrap(body.strip(), "Bundle")
     if found.incomplete and not found.given:
         raise Refusal(400, "structure", found.issues[0].problem)
     if as_of is None:
-        as_of = _moment(found.timestamp, zone) if found.timestamp else datetime.now(UTC)
+        as_of = moment(found.timestamp, zone) if found.timestamp else datetime.now(UTC)
     drafts = [one for one in found.given if _is_draft(one)]
     charted = [one for one in found.given if one not in drafts]
     request = HookRequest(
@@ -148,7 +152,8 @@ def _patient(given: Sequence[Given]) -> str:
     return people.pop()
 
 
-def _moment(text: str, zone: tzinfo | None) -> datetime:
+def moment(text: str, zone: tzinfo | None) -> datetime:
+    """An exact time as given by a user or a Bundle. Raises Refusal."""
     try:
         return exact_time(text, zone)
     except Unreadable as problem:
