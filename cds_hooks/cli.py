@@ -100,8 +100,9 @@ def validate(
 ) -> None:
     """Validate FHIR R4 files. Exit 0: clean; 1: errors; 2: wrong usage or a path that cannot be opened."""
     from cds_hooks import validate_command
+    from fhir_mappers.validation.fitness import fitness_for_grading
 
-    raise typer.Exit(validate_command.run(paths, output.value, jobs))
+    raise typer.Exit(validate_command.run(paths, output.value, jobs, fitness=fitness_for_grading))
 
 
 def _stop(text: str, code: int) -> typer.Exit:
