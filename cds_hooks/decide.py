@@ -13,6 +13,7 @@ from uuid import UUID
 from cds_hooks.cards import cards
 from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import Records
+from cds_hooks.status import status_cards
 from fhir_mappers.issues import MappingIssue
 from fhir_mappers.snapshot import snapshot_from
 from rules import Assessment, Grading, Knowledge, assess
@@ -42,14 +43,24 @@ def decide(
 ) -> Decision:
     """Reads, grades, advises. Pure: the same arguments give the same cards, byte for byte."""
     reading = snapshot_from(
-        records.given, request.patient_id, as_of, knowledge.proxies, records.drafts, zone, records.unread
+        records.given,
+        request.patient_id,
+        as_of,
+        knowledge.proxies,
+        records.drafts,
+        zone,
+        records.unread,
+        selected=frozenset(request.selections) if request.hook == "order-select" else None,
     )
     notes = tuple(MappingIssue("context", note) for note in request.notes)
     issues = (*notes, *records.issues, *reading.issues)
     assessment = assess(reading.snapshot, knowledge)
-    found = cards(
-        decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge
-    )
+    if request.hook == "patient-view":
+        found = status_cards(decision_id, assessment, issues, knowledge)
+    else:
+        found = cards(
+            decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge
+        )
     record = report(assessment, issues, knowledge, request.patient_id)
     return Decision(decision_id, as_of, found, record, assessment, issues)
 

@@ -55,22 +55,34 @@ class Service:
         }
 
 
+_USAGE = (
+    f"FHIR R4. Needs the prefetch keys {', '.join(REQUIRED)}: without them it answers 412. null or an "
+    "empty Bundle says that there is none. The other keys are optional; what is missing is said on the card."
+)
+
+
+def _service(hook: str, title: str, description: str) -> Service:
+    said = f"{description} It speaks only when called: it is not a monitor."
+    return Service(f"icans-{hook}", hook, title, said, _USAGE, PREFETCH, REQUIRED)
+
+
 SERVICES = (
-    Service(
-        id="icans-order-sign",
-        hook="order-sign",
-        title="ICANS: grade and management at order signing",
-        description=(
-            "Grades immune effector cell-associated neurotoxicity (ICANS, ASTCT 2019) from the chart when orders "
-            "are signed, and advises on corticosteroid, antiseizure medication and the causative agent. "
-            "It speaks only when called: it is not a monitor."
-        ),
-        usage_requirements=(
-            f"FHIR R4. Needs the prefetch keys {', '.join(REQUIRED)}: without them it answers 412. null or an "
-            "empty Bundle says that there is none. The other keys are optional; what is missing is said on the card."
-        ),
-        prefetch=PREFETCH,
-        required=REQUIRED,
+    _service(
+        "order-sign",
+        "ICANS: grade and management at order signing",
+        "Grades immune effector cell-associated neurotoxicity (ICANS, ASTCT 2019) from the chart when orders "
+        "are signed, and advises on corticosteroid, antiseizure medication and the causative agent.",
+    ),
+    _service(
+        "order-select",
+        "ICANS: grade and management when orders are selected",
+        "The same as at signing, on the orders selected so far; the other drafts are context.",
+    ),
+    _service(
+        "patient-view",
+        "ICANS: status of a patient at risk",
+        "One card when the chart of a patient at risk of ICANS is opened: grade, trend and when the next "
+        "assessment is due; an ICANS record without a therapy on record; silent otherwise.",
     ),
 )
 

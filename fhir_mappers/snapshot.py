@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
 from fhir_mappers import condition as conditions
@@ -92,10 +92,12 @@ def snapshot_from(
     drafts: Iterable[Given] = (),
     zone: tzinfo | None = None,
     unread: frozenset[str] = frozenset(),
+    selected: frozenset[str] | None = None,
 ) -> Reading:
     """The snapshot of one patient as of one instant. Raises nothing for bad records: they become issues.
 
-    `drafts` are the orders being signed. `unread` names kinds of data that were not given.
+    `drafts` are the orders being signed. `unread` names kinds of data that were not given. `selected`
+    names the drafts that advice is asked for; None: all of them.
     """
     charted, issues = read(given)
     drafted, draft_issues = read(drafts)
@@ -126,7 +128,10 @@ def snapshot_from(
         notes=tuple(gathered.notes),
         charted=tuple(gathered.charted),
         administrations=tuple(gathered.administrations),
-        orders=tuple(gathered.orders),
+        orders=tuple(
+            o if selected is None or not o.draft else replace(o, selected=o.evidence in selected)
+            for o in gathered.orders
+        ),
         measurements=tuple(gathered.measurements),
         diagnoses=tuple(gathered.diagnoses),
         unread=unread,

@@ -80,7 +80,9 @@ def facts_from(
         "corticosteroid": _corticosteroid(snapshot, grading.onset, windows),
         "levetiracetam": _levetiracetam(snapshot, windows),
         "seizure_risk_factor": _risk_factor(snapshot),
-        "engager_draft": any(o.draft and o.drug_class in EFFECTOR_CLASSES for o in snapshot.orders),
+        "engager_draft": any(
+            o.draft and o.selected and o.drug_class in EFFECTOR_CLASSES for o in snapshot.orders
+        ),
         "tremor_in_earlier_course": _earlier_tremor(snapshot, exposure),
     }
 

@@ -87,7 +87,10 @@ class Administration:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A medication order: active, or a draft being signed. Doses in mg, intervals in hours."""
+    """A medication order: active, or a draft being signed. Doses in mg, intervals in hours.
+
+    A draft that is not `selected` is context only (order-select): it is known, and not advised on.
+    """
 
     substance: str
     drug_class: str
@@ -101,6 +104,7 @@ class Order:
     systemic: bool = True
     route: str | None = None
     premedication: bool = False
+    selected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
