@@ -24,7 +24,7 @@ def status_cards(
         return []
     protocol = knowledge.protocols[0]
     rows = assessment.advice[0].rows
-    due = _due(assessment, knowledge)
+    due = _due(assessment)
     detail = wording.detail(assessment, rows, issues, knowledge, full=True)
     return [
         {
@@ -63,18 +63,14 @@ def _summary(assessment: Assessment, due: str) -> str:
     return said if len(said) <= wording.SUMMARY_LIMIT else f"{head[: wording.SUMMARY_LIMIT - 1]}…"[: wording.SUMMARY_LIMIT]
 
 
-def _due(assessment: Assessment, knowledge: Knowledge) -> str:
-    """When a score and the consciousness are due next, by the grade that drives (D3)."""
+def _due(assessment: Assessment) -> str:
+    """When the score or the consciousness is due next (D3)."""
     grading, as_of = assessment.grading, assessment.snapshot.as_of
-    driving = assessment.facts["icans_grade"]
-    due = knowledge.windows.due[driving if isinstance(driving, int) else 0]
-    scored, roused = grading.domain(grading.tool), grading.domain(Domain.CONSCIOUSNESS)
-    if scored is None or roused is None or scored.provisional or roused.provisional:
+    examined = [grading.domain(grading.tool), grading.domain(Domain.CONSCIOUSNESS)]
+    charted = [d for d in examined if d is not None and not d.provisional]
+    if len(charted) < len(examined):
         return "Assessment due now"
-    young = grading.onset is not None and (as_of - grading.onset).total_seconds() <= 24 * 3600
-    first = due.first_day if young and due.first_day is not None else None
-    at = min(scored.finding.at + (first or due.score), roused.finding.at + (first or due.consciousness))
-    return f"Assessment due {_in(at, as_of)}"
+    return f"Assessment due {_in(min(d.finding.at + d.due_every for d in charted), as_of)}"
 
 
 def _in(at: datetime, as_of: datetime) -> str:

@@ -67,26 +67,28 @@ def headline(assessment: Assessment) -> str:
     if grading.at_least == 0:
         return "ICANS grade 0" if grading.status == "final" else f"No ICANS grade, {_missing_briefly(assessment)}"
     why = _because(assessment)
+    mark = "provisional " if grading.rests_on_proxy else ""
     if grading.status == "final":
-        return f"ICANS grade {grading.at_least} ({why})"
-    return f"ICANS at least grade {grading.at_least} ({why}), {_not_excluded(assessment)}"
+        return f"ICANS {mark}grade {grading.at_least} ({why})"
+    return f"ICANS at least {mark}grade {grading.at_least} ({why}), {_not_excluded(assessment)}"
 
 
 def _because(assessment: Assessment) -> str:
     grading = assessment.grading
     held = [d for d in grading.by_domain if d.domain in grading.determining]
     words = [
-        _SHORT.get(d.domain) or assessment.criteria.says(d.finding).split(" and unable")[0] for d in held
+        d.finding.proxy or _SHORT.get(d.domain) or assessment.criteria.says(d.finding).split(" and unable")[0]
+        for d in held
     ]
     return ", ".join(dict.fromkeys(words[:2])) + (f" +{len(words) - 2}" if len(words) > 2 else "")
 
 
 def _not_excluded(assessment: Assessment) -> str:
+    """What the open top leaves: "grade 4 not excluded", and from grade 2 "grade 3 or 4 not excluded"."""
     grading = assessment.grading
-    first = (grading.at_least or 0) + 1
-    if first >= grading.at_most:
-        return f"grade {grading.at_most} not excluded"
-    return f"grade {first} to {grading.at_most} not excluded"
+    if grading.at_least is not None and grading.at_most - grading.at_least == 2:
+        return f"grade {grading.at_most - 1} or {grading.at_most} not excluded"
+    return f"grade {grading.at_most} not excluded"
 
 
 def _missing_briefly(assessment: Assessment) -> str:
@@ -106,12 +108,31 @@ def summary(row: Row, assessment: Assessment) -> str:
 
 
 def filled(text: str, assessment: Assessment) -> str:
-    """A document's sentence with its placeholders: {grade}, {score}, and {dose id}."""
+    """A document's sentence with its placeholders: {grade}, {score}, {last_score}, {aside}, {dose id}."""
     text = text.replace("{grade}", headline(assessment)).replace("{score}", _NAMES[assessment.grading.tool])
+    text = text.replace("{last_score}", _last_score(assessment)).replace("{aside}", _aside(assessment))
     for proposal in assessment.proposals:
         said = proposal.dose.text if proposal.dose.note is None else f"{proposal.dose.text}. {proposal.dose.note}"
         text = text.replace(f"{{{proposal.dose.id}}}", said.rstrip("."))
     return text
+
+
+def _last_score(assessment: Assessment) -> str:
+    """When the score was last taken, and how often it is due: "last 6 h ago, due every 4 h"."""
+    scored = assessment.grading.domain(assessment.grading.tool)
+    if scored is None:
+        return "none in this course"
+    return f"last {age(scored.finding.at, assessment.snapshot.as_of)}, due every {_hours(scored.due_every)}"
+
+
+def _hours(time: timedelta) -> str:
+    return f"{time.total_seconds() / 3600:g} h"
+
+
+def _aside(assessment: Assessment) -> str:
+    """The causes for which findings were set aside: "lorazepam 2 mg"."""
+    causes = dict.fromkeys(escaped(a.cause.text, 40) for a in assessment.grading.set_aside)
+    return " and ".join(causes) or "another cause"
 
 
 def detail(
@@ -151,8 +172,9 @@ def _grade_paragraph(assessment: Assessment) -> str:
         sentences.append("ICE 0 to 2 would be grade 3.")
     if grading.rests_on_proxy:
         sentences.append("Provisional: inferred from a scale, not charted as an ASTCT domain; examine.")
-    if any(d.stale for d in held):
-        sentences.append("Last known grade; the current grade is not known.")
+    if held and all(d.overdue or d.stale for d in held):
+        newest = max(d.finding.at for d in held)
+        sentences.append(f"Last known {age(newest, assessment.snapshot.as_of)}; the current grade is not known.")
     charted = assessment.charted
     if charted is not None and charted.grade:
         words = f"Charted by a clinician: grade {charted.grade}, {age(charted.at, assessment.snapshot.as_of)}"
@@ -236,12 +258,19 @@ def _missing(assessment: Assessment) -> str:
         said = assessment.criteria.says(aside.finding)
         cause = escaped(aside.cause.text)
         sentences.append(
-            f"Set aside: {_NAMES[aside.domain]} ({said}, {age(aside.finding.at, as_of)}), "
-            f"{cause} ({escaped(aside.cause.evidence)}). If not due to {cause}: grade {aside.at_least}."
+            f"Set aside: {_NAMES[aside.domain]} ({said}, {age(aside.finding.at, as_of)}), {cause}"
+            f"{_given(assessment, aside.cause.evidence)} ({escaped(aside.cause.evidence)}). "
+            f"If not due to {cause}: grade {aside.at_least}."
         )
     if grading.tool in SCORES and grading.tool in grading.unassessed:
         sentences.append("A score nobody took is missing, not normal.")
     return " ".join(sentences)
+
+
+def _given(assessment: Assessment, evidence: str) -> str:
+    """When the drug that explains a finding was given; nothing for another cause."""
+    doses = [d for d in assessment.snapshot.administrations if d.evidence == evidence]
+    return f" given {age(doses[0].start, assessment.snapshot.as_of)}" if doses else ""
 
 
 def _not_read(assessment: Assessment, issues: Sequence[MappingIssue]) -> str:

@@ -119,6 +119,7 @@ def snapshot_from(
         _gather(record, chart, gathered, draft=True)
     _ice_items(charted, chart, gathered)
     who = gathered.person
+    _refuse_death_of_the_living(gathered)
     snapshot = ClinicalSnapshot(
         as_of=as_of,
         age_years=who.age_years,
@@ -137,6 +138,16 @@ def snapshot_from(
         unread=unread,
     )
     return Reading(snapshot, tuple(dict.fromkeys(gathered.issues)), gathered.raw_orders)
+
+
+def _refuse_death_of_the_living(gathered: _Gathered) -> None:
+    """Grade 5 counts only of a deceased patient (D7, A32)."""
+    if gathered.person.deceased:
+        return
+    for charted in [c for c in gathered.charted if c.grade == 5]:
+        gathered.charted.remove(charted)
+        problem = "grade 5 (death) is charted, but the Patient is not recorded as deceased: not used"
+        gathered.add(MappingIssue(charted.evidence, problem, "icans"))
 
 
 def _names_of(patient_id: str, records: Sequence[Record]) -> frozenset[str]:

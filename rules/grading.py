@@ -20,7 +20,7 @@ from rules.windows import Windows
 class DomainGrade:
     """What one domain is worth now, and why.
 
-    `provisional`: inferred from a proxy. `overdue`: past its due time. `stale`: past its fresh window,
+    `provisional`: inferred from a proxy. `overdue`: past `due_every`. `stale`: past its fresh window,
     so its bottom stands and its top is open. `flags` are sentences for the card.
     """
 
@@ -32,6 +32,7 @@ class DomainGrade:
     overdue: bool = False
     stale: bool = False
     flags: tuple[str, ...] = ()
+    due_every: timedelta = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +294,7 @@ def _with_due(
     young = onset is not None and as_of - onset <= timedelta(hours=24)
     if due.first_day is not None and young and graded.domain in (*SCORES, Domain.CONSCIOUSNESS):
         limit = due.first_day
-    return replace(graded, overdue=as_of - graded.finding.at > limit)
+    return replace(graded, overdue=as_of - graded.finding.at > limit, due_every=limit)
 
 
 def _ceiling(

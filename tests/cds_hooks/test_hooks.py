@@ -57,7 +57,7 @@ def test_the_view_at_grade_0_with_everything_current_is_silent() -> None:
 
 def test_the_view_shows_grade_and_what_is_due() -> None:
     (card,) = viewing(*RUNNING, score("ice-score", 5), domain("consciousness", "loc-alert"))
-    assert card["summary"] == "ICANS at least grade 2 (ICE 5), grade 3 to 4 not excluded; assessment due in 3 h"
+    assert card["summary"] == "ICANS at least grade 2 (ICE 5), grade 3 or 4 not excluded; assessment due in 3 h"
     assert card["indicator"] == "warning"
     assert "suggestions" not in card
     assert "not a monitor" in card["detail"]
