@@ -105,6 +105,19 @@ def validate(
     raise typer.Exit(validate_command.run(paths, output.value, jobs, fitness=fitness_for_grading))
 
 
+@app.command()
+def check(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE…]", help="Protocols, by path or shipped id; none: all that ship.")
+    ] = None,
+    vignettes: Annotated[str | None, typer.Option(help="A CSV of vignettes to run against the protocol.")] = None,
+) -> None:
+    """Check knowledge documents: every problem, one a line. Exit 0: clean; 1: problems; 2: wrong usage."""
+    from cds_hooks import check_command
+
+    raise typer.Exit(check_command.run(files or [], vignettes))
+
+
 def _stop(text: str, code: int) -> typer.Exit:
     for line in text.splitlines():
         print(f"icans-cds: {line}", file=sys.stderr)

@@ -94,8 +94,7 @@ def load_knowledge(protocols: Sequence[Path] = (), allow_draft: bool = False) ->
     `protocols` replaces the shipped default: ids of shipped protocols, or paths of a site's own. `draft` documents need `allow_draft`; `retired`
     ones are always refused.
     """
-    bibliography = packaged("bibliography", "bibliography")
-    sources = {e["id"]: Source(e["id"], e["label"], e.get("url")) for e in bibliography.body["entries"]}
+    sources = bibliography()
     known = frozenset(sources)
     dosing = dosing_from(packaged("dosing", "dosing"), known)
     documents = [_protocol_document(path) for path in protocols or (Path("icans-default"),)]
@@ -108,6 +107,12 @@ def load_knowledge(protocols: Sequence[Path] = (), allow_draft: bool = False) ->
         protocols=tuple(_in_force(d, known, frozenset(dosing.doses), allow_draft) for d in documents),
         sources=sources,
     )
+
+
+def bibliography() -> dict[str, Source]:
+    """Every source by its id."""
+    body = packaged("bibliography", "bibliography").body
+    return {e["id"]: Source(e["id"], e["label"], e.get("url")) for e in body["entries"]}
 
 
 SHIPPED_PROTOCOLS = {"icans-default": "default-protocol", "asco-2021": "asco-2021"}

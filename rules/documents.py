@@ -50,12 +50,17 @@ class Document:
     ref: DocumentRef
 
 
-def packaged(name: str, schema: str) -> Document:
-    """A document that ships with the package."""
+def packaged(name: str, schema: str | None) -> Document:
+    """A document that ships with the package; without a schema it is read and not checked."""
     return _parsed(f"{name}.json", (_PACKAGE / f"{name}.json").read_bytes(), schema)
 
 
-def from_file(path: Path, schema: str) -> Document:
+def read_only(path: Path) -> Document:
+    """A site's own document, read and not checked; raises KnowledgeError when that fails."""
+    return from_file(path, None)
+
+
+def from_file(path: Path, schema: str | None) -> Document:
     """A site's own document; raises KnowledgeError when the file cannot be read."""
     try:
         content = path.read_bytes()
@@ -74,23 +79,28 @@ def cites(document: str, path: str, items: Sequence[dict[str, str]], known: froz
     return tuple(Citation(item["ref"], item["at"]) for item in items)
 
 
-def _parsed(name: str, content: bytes, schema: str) -> Document:
+def _parsed(name: str, content: bytes, schema: str | None) -> Document:
     try:
         body = json.loads(content, object_pairs_hook=lambda pairs: _no_duplicates(name, pairs))
     except (UnicodeDecodeError, json.JSONDecodeError) as problem:
         raise KnowledgeError(name, "$", f"valid JSON in UTF-8 ({problem})") from problem
-    validator = Draft202012Validator(json.loads((_PACKAGE / "schemas" / f"{schema}.schema.json").read_bytes()))
-    problem_found = best_match(validator.iter_errors(body))
-    if problem_found is not None:
-        raise KnowledgeError(name, problem_found.json_path, problem_found.message)
-    ref = DocumentRef(body["id"], body["version"], hashlib.sha256(content).hexdigest())
+    if not isinstance(body, dict):
+        raise KnowledgeError(name, "$", "a JSON object")
+    if schema is not None:
+        problem_found = best_match(_validator(schema).iter_errors(body))
+        if problem_found is not None:
+            raise KnowledgeError(name, problem_found.json_path, problem_found.message)
+    ref = DocumentRef(str(body.get("id")), str(body.get("version")), hashlib.sha256(content).hexdigest())
     return Document(name, body, ref)
+
+
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads((_PACKAGE / "schemas" / f"{schema}.schema.json").read_bytes()))
 
 
 def schema_problems(body: object, schema: str) -> list[tuple[str, str]]:
     """Every schema error of a document as (JSON path, message), in document order."""
-    validator = Draft202012Validator(json.loads((_PACKAGE / "schemas" / f"{schema}.schema.json").read_bytes()))
-    return [(error.json_path, error.message) for error in validator.iter_errors(body)]
+    return [(error.json_path, error.message) for error in _validator(schema).iter_errors(body)]
 
 
 def _no_duplicates(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Dosing:
 def dosing_from(document: Document, known: frozenset[str]) -> Dosing:
     """The table of a document; raises KnowledgeError when a dose names a band that does not exist."""
     body = document.body
+    cites(document.name, "$.clearance", body["clearance"]["cites"], known)
     edges = tuple((row["above"], row["band"]) for row in body["renal_bands"] if "above" in row)
     lowest = next(row["band"] for row in body["renal_bands"] if "above" not in row)
     bands = {row["band"] for row in body["renal_bands"]} | {"hemodialysis", UNKNOWN_BAND}
