@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rules import Knowledge
 
 app = typer.Typer(
     name="icans-cds",
@@ -74,20 +78,25 @@ def evaluate(
 ) -> None:
     """Grade files without a server. Exit 0: all evaluated; 1: some data could not be used; 2: wrong usage."""
     from cds_hooks import evaluate as evaluating
-    from cds_hooks import settings
-    from fhir_mappers.elements import Unreadable, exact_time
-    from rules import KnowledgeError, load_knowledge
 
-    try:
-        chosen = settings.load()
-        at = exact_time(as_of, chosen.zone) if as_of else None
-        knowledge = load_knowledge(chosen.protocol, allow_draft=chosen.demo)
-    except (settings.SettingsError, KnowledgeError) as error:
-        raise _stop(str(error), code=2) from None
-    except Unreadable as error:
-        raise _stop(f"--as-of: {error}", code=2) from None
+    at, knowledge, zone = _reading(as_of)
     as_json = output is Format.JSON or (output is None and not sys.stdout.isatty())
-    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, chosen.zone))
+    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, zone))
+
+
+@app.command()
+def explain(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A Bundle or a CDS Hooks request.")],
+    as_of: Annotated[
+        str | None, typer.Option(help="Time of the assessment, such as 2026-11-22T08:00:00Z.")
+    ] = None,
+    output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TEXT,
+) -> None:
+    """Show every step from the records of a file to the grade and the advice, and what would change it."""
+    from cds_hooks import explain_command
+
+    at, knowledge, zone = _reading(as_of)
+    raise typer.Exit(explain_command.run(file, at, output is Format.JSON, knowledge, zone))
 
 
 @app.command()
@@ -116,6 +125,22 @@ def check(
     from cds_hooks import check_command
 
     raise typer.Exit(check_command.run(files or [], vignettes))
+
+
+def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, tzinfo | None]:
+    """The instant asked for, the knowledge and the zone by the settings. Exits with 2 when one is wrong."""
+    from cds_hooks import settings
+    from fhir_mappers.elements import Unreadable, exact_time
+    from rules import KnowledgeError, load_knowledge
+
+    try:
+        chosen = settings.load()
+        at = exact_time(as_of, chosen.zone) if as_of else None
+        return at, load_knowledge(chosen.protocol, allow_draft=chosen.demo), chosen.zone
+    except (settings.SettingsError, KnowledgeError) as error:
+        raise _stop(str(error), code=2) from None
+    except Unreadable as error:
+        raise _stop(f"--as-of: {error}", code=2) from None
 
 
 def _stop(text: str, code: int) -> typer.Exit:

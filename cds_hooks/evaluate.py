@@ -63,6 +63,12 @@ def evaluated(
     content: bytes, name: str, as_of: datetime | None, knowledge: Knowledge, zone: tzinfo | None = None
 ) -> dict[str, Any]:
     """One file as the JSON of the contract. Raises Refusal when it cannot be used."""
+    decision = decided(content, as_of, knowledge, zone)
+    return {"file": name, **decision.record, "cards": decision.cards}
+
+
+def decided(content: bytes, as_of: datetime | None, knowledge: Knowledge, zone: tzinfo | None = None) -> Decision:
+    """The decision on one file: a hook request, a Bundle, or an example. Raises Refusal."""
     body = strict_json.checked(content)
     kind = _kind(body)
     if kind == "example":
@@ -71,10 +77,8 @@ def evaluated(
         body = members["request"]
         kind = "request"
     if kind == "request":
-        decision = _of_request(body, as_of or datetime.now(UTC), knowledge, zone)
-    else:
-        decision = of_bundle(body, as_of, knowledge, zone)
-    return {"file": name, **decision.record, "cards": decision.cards}
+        return _of_request(body, as_of or datetime.now(UTC), knowledge, zone)
+    return of_bundle(body, as_of, knowledge, zone)
 
 
 class _Shape(msgspec.Struct):

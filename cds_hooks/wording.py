@@ -34,6 +34,11 @@ _SHOWN_LABS = ("sodium", "glucose", "creatinine", "myoglobin", "body-temperature
 _LAB_WINDOW = timedelta(hours=24)
 
 
+def name_of(domain: Domain) -> str:
+    """A domain as a clinician names it."""
+    return _NAMES[domain]
+
+
 def escaped(text: str, limit: int = 200) -> str:
     """Chart text made harmless: one line, no control or bidirectional characters, Markdown and HTML escaped."""
     plain = "".join(
