@@ -12,6 +12,7 @@ from cds_hooks.cards import TOPIC_SYSTEM
 from fhir_mappers.issues import MappingIssue
 from rules.assessing import Assessment, Knowledge
 from rules.snapshot import Domain
+from rules.trend import trend
 
 NOT_A_MONITOR = "This was computed when the chart was opened. The service speaks only when called: it is not a monitor."
 
@@ -31,7 +32,7 @@ def status_cards(
             "uuid": str(uuid5(decision_id, "status")),
             "summary": _summary(assessment, due),
             "indicator": _indicator(assessment),
-            "detail": f"{detail}\n\n{due}. {NOT_A_MONITOR}",
+            "detail": f"{detail}\n\n{trend_said(assessment, knowledge)} {due}. {NOT_A_MONITOR}",
             "source": {
                 "label": protocol.title,
                 "url": protocol.url,
@@ -39,6 +40,18 @@ def status_cards(
             },
         }
     ]
+
+
+def trend_said(assessment: Assessment, knowledge: Knowledge) -> str:
+    """Against the previous assessment and the peak of the course: "Trend: falling; before grade 3, 4 h ago; ..."."""
+    found, as_of = trend(assessment, knowledge), assessment.snapshot.as_of
+    parts = [f"Trend: {found.said(assessment.grading.at_least)}"]
+    if found.previous is not None:
+        at_least = found.previous.grading.at_least
+        parts.append(f"before at least grade {at_least}, {wording.age(found.previous.at, as_of)}")
+    if found.peak is not None:
+        parts.append(f"peak of this course grade {found.peak.grading.at_least}, {wording.age(found.peak.at, as_of)}")
+    return f"{'; '.join(parts)}."
 
 
 def _quiet(assessment: Assessment) -> bool:

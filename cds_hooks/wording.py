@@ -217,8 +217,17 @@ def _findings(assessment: Assessment, full: bool) -> str:
         notes += graded.flags
         items.append(f"{_says(assessment, graded)}, {', '.join(notes)}")
     if full:
-        items += _notes(assessment) + _laboratory(assessment)
+        items += _baseline(assessment) + _notes(assessment) + _laboratory(assessment)
     return f"Findings: {'; '.join(items)}." if items else "Findings: none that can be graded."
+
+
+def _baseline(assessment: Assessment) -> list[str]:
+    """An abnormal score from before the course: to compare, not to subtract (H27)."""
+    found = assessment.baseline
+    if found is None or assessment.criteria.interval(found)[0] == 0:
+        return []
+    said = assessment.criteria.says(found)
+    return [f"baseline before this course {said}, {age(found.at, assessment.snapshot.as_of)}: compare, not subtracted"]
 
 
 def _notes(assessment: Assessment) -> list[str]:

@@ -42,7 +42,9 @@ def mapped(condition: Condition, evidence: str, chart: Chart) -> Iterator[Mapped
             first, _ = _when(condition, chart)
             yield Note(kind, first, evidence, _NOTES[kind])
         elif kind.startswith("icans"):
-            yield from _icans(kind, condition, evidence, chart)
+            yield from _charted(kind, "icans-diagnosis", condition, evidence, chart)
+        elif kind.startswith("crs"):
+            yield from _charted(kind, "crs-diagnosis", condition, evidence, chart)
         else:
             yield Diagnosis(kind, _exact_onset(condition, chart), evidence, _is_current(condition))
     except Unreadable as problem:
@@ -102,11 +104,13 @@ def _seizure(kind: str, condition: Condition, evidence: str, chart: Chart) -> It
     yield Finding(Domain.SEIZURE, _SEIZURES[kind], at, evidence, assessed=False)
 
 
-def _icans(kind: str, condition: Condition, evidence: str, chart: Chart) -> Iterator[Mapped]:
-    """A diagnosis of ICANS is a clinician's conclusion: it stands beside the computed grade."""
+def _charted(kind: str, scale: str, condition: Condition, evidence: str, chart: Chart) -> Iterator[Mapped]:
+    """A diagnosis of ICANS or CRS is a clinician's conclusion: it stands beside the computed grade."""
+    if scale == "crs-diagnosis" and not _is_current(condition):
+        return
     _, last = _when(condition, chart)
     grade = int(kind[-1]) if kind[-1].isdigit() else 0
-    yield ChartedGrade(grade, min(last, chart.as_of), evidence, "icans-diagnosis")
+    yield ChartedGrade(grade, min(last, chart.as_of), evidence, scale)
 
 
 def _when(condition: Condition, chart: Chart) -> tuple[datetime, datetime]:

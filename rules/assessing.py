@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rules.criteria import Criteria, criteria_from
+from rules.crs import Crs, crs
 from rules.documents import Document, DocumentRef, KnowledgeError, from_file, packaged
 from rules.dosing import Dose, Dosing, RenalFunction, dosing_from, renal_function
 from rules.exposure import at_risk, closes, exposures
@@ -15,7 +16,7 @@ from rules.grading import Grading, grade
 from rules.protocol import Protocol, Row, protocol_from
 from rules.proxies import Proxies, proxies_from
 from rules.recommending import Advice, recommend
-from rules.snapshot import SCORES, ChartedGrade, ClinicalSnapshot, Domain, Exposure
+from rules.snapshot import SCORES, ChartedGrade, ClinicalSnapshot, Domain, Exposure, Finding
 from rules.windows import Windows, windows_from
 
 ADULT_TABLE_FROM_YEARS = 12
@@ -37,6 +38,7 @@ class Knowledge:
 
     adults: Criteria
     children: Criteria
+    crs: Criteria
     windows: Windows
     dosing: Dosing
     proxies: Proxies
@@ -49,6 +51,7 @@ class Knowledge:
         return (
             self.adults.ref,
             self.children.ref,
+            self.crs.ref,
             self.windows.ref,
             self.dosing.ref,
             self.proxies.ref,
@@ -81,6 +84,8 @@ class Assessment:
     facts: Facts
     advice: tuple[Advice, ...]
     proposals: tuple[Proposal, ...]
+    crs: Crs
+    baseline: Finding | None = None
 
     @property
     def applicable(self) -> bool:
@@ -101,6 +106,7 @@ def load_knowledge(protocols: Sequence[Path] = (), allow_draft: bool = False) ->
     return Knowledge(
         adults=criteria_from(packaged("astct-2019-adults", "criteria"), known),
         children=criteria_from(packaged("astct-2019-children", "criteria"), known),
+        crs=criteria_from(packaged("astct-2019-crs", "criteria"), known),
         windows=windows_from(packaged("windows", "windows"), known),
         dosing=dosing,
         proxies=proxies_from(packaged("proxies", "proxies"), known),
@@ -142,7 +148,8 @@ def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
     presumed = exposure is None and _presumed(snapshot, bool(courses), windows)
     charted = _charted(snapshot, last)
     driving = charted if charted is not None and _drives(charted, snapshot, grading, windows) else None
-    facts = facts_from(snapshot, grading, criteria, exposure, presumed, driving, windows)
+    found_crs = crs(snapshot, knowledge.crs, windows)
+    facts = facts_from(snapshot, grading, criteria, exposure, presumed, driving, windows, found_crs.state)
     renal = renal_function(snapshot, knowledge.dosing, windows)
     asked = exposure is not None or presumed or facts["engager_draft"]
     advice = tuple(recommend(facts, p) for p in knowledge.protocols) if asked and not snapshot.deceased else ()
@@ -155,8 +162,29 @@ def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
         for dose in (knowledge.dosing.dose(therapy.dosing, renal.band),)
     )
     return Assessment(
-        snapshot, criteria, grading, exposure, courses, presumed, charted, driving, renal, facts, advice, proposals
+        snapshot,
+        criteria,
+        grading,
+        exposure,
+        courses,
+        presumed,
+        charted,
+        driving,
+        renal,
+        facts,
+        advice,
+        proposals,
+        found_crs,
+        _baseline(snapshot, criteria, last),
     )
+
+
+def _baseline(snapshot: ClinicalSnapshot, criteria: Criteria, last: Exposure | None) -> Finding | None:
+    """The last score before the course: shown beside the current one, never subtracted (H27)."""
+    if last is None:
+        return None
+    before = [f for f in snapshot.findings if f.domain is criteria.tool and f.at < last.started]
+    return max(before, key=lambda f: f.at, default=None)
 
 
 def _criteria(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Criteria:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from rules.documents import Citation, Document, DocumentRef, KnowledgeError, cites
-from rules.snapshot import ClinicalSnapshot
+from rules.snapshot import ClinicalSnapshot, Measurement
 from rules.windows import Windows
 
 UNKNOWN_BAND = "unknown"
@@ -32,12 +33,16 @@ class Dose:
 
 @dataclass(frozen=True, slots=True)
 class RenalFunction:
-    """A Cockcroft-Gault clearance (mL/min, or mL/min/1.73 m2 when height is known) and its band."""
+    """A Cockcroft-Gault clearance (mL/min, or mL/min/1.73 m2 when height is known) and its band.
+
+    `acute`: creatinine up 1.5 times or more within 7 days; the clearance overstates, ask the pharmacist (A34).
+    """
 
     band: str
     clearance: float | None
     normalized: bool
     because: str
+    acute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,18 @@ class Dosing:
     ref: DocumentRef
     edges: tuple[tuple[float, str], ...]
     lowest_band: str
+    equivalents: Mapping[str, float]
     doses: Mapping[str, Mapping[str, Dose]]
 
     def dose(self, dose_id: str, band: str) -> Dose:
         """The dose of a band; a dose that does not depend on the kidneys stands in every band."""
         by_band = self.doses[dose_id]
         return by_band.get(band) or by_band["any"]
+
+    def dexamethasone_equivalent(self, substance: str, amount_mg: float) -> float | None:
+        """A corticosteroid dose in mg of dexamethasone; None for a drug that is not in the table."""
+        own = self.equivalents.get(substance)
+        return None if own is None else amount_mg * self.equivalents["dexamethasone"] / own
 
     def band(self, clearance: float) -> str:
         """The band of a clearance; an edge belongs to the band with the lower dose."""
@@ -77,7 +88,8 @@ def dosing_from(document: Document, known: frozenset[str]) -> Dosing:
             raise KnowledgeError(document.name, f"{path}.by_renal_band", f"exactly {sorted(bands)}; see {missing}")
         citations = cites(document.name, path, row["cites"], known)
         doses[row["id"]] = {band: _dose(row, own, citations) for band, own in by_band.items()}
-    return Dosing(document.ref, edges, lowest, doses)
+    cites(document.name, "$.corticosteroid_equivalents", body["corticosteroid_equivalents"]["cites"], known)
+    return Dosing(document.ref, edges, lowest, body["corticosteroid_equivalents"]["mg"], doses)
 
 
 def _dose(row: dict[str, Any], own: dict[str, Any], citations: tuple[Citation, ...]) -> Dose:
@@ -123,8 +135,19 @@ def renal_function(snapshot: ClinicalSnapshot, dosing: Dosing, windows: Windows)
     if height is not None:
         clearance *= 1.73 / body_surface(weight.value, height.value)
     unit = "mL/min/1.73 m2" if height is not None else "mL/min, not normalised: no height"
-    because = f"creatinine clearance {clearance:.0f} {unit}"
-    return RenalFunction(dosing.band(clearance), clearance, height is not None, because)
+    acute = _rising(snapshot, creatinine)
+    warning = "; creatinine up 1.5 times or more in 7 days: ask the pharmacist" if acute else ""
+    because = f"creatinine clearance {clearance:.0f} {unit}{warning}"
+    return RenalFunction(dosing.band(clearance), clearance, height is not None, because, acute)
+
+
+def _rising(snapshot: ClinicalSnapshot, newest: Measurement) -> bool:
+    week = [
+        m.value
+        for m in snapshot.measurements
+        if m.kind == "creatinine" and timedelta(0) <= newest.at - m.at <= timedelta(days=7)
+    ]
+    return newest.value >= 1.5 * min(week)
 
 
 def body_surface(weight_kg: float, height_cm: float) -> float:

@@ -14,6 +14,7 @@ from rules.snapshot import Administration, Exposure
 from rules.windows import Windows
 
 _DAY = timedelta(days=1)
+_NEAR = timedelta(minutes=30)
 
 
 def exposures(given: Sequence[Administration], as_of: datetime, windows: Windows) -> tuple[Exposure, ...]:
@@ -99,7 +100,8 @@ def _exposure(
     last_end = max(spans[i][1] for i in indexes)
     running = any(dose.running and dose.end is None for dose in doses) and last_end >= as_of
     own = [span for span in merged if span[0] >= started]
-    gaps = [after[0] - before[1] for before, after in pairwise(own)]
+    gaps = [(after[0] - before[1], after[0]) for before, after in pairwise(own)]
+    breaks = [(gap, restart) for gap, restart in gaps if gap >= windows.infusion_gap]
     return Exposure(
         substance=doses[0].substance,
         drug_class=doses[0].drug_class,
@@ -112,8 +114,33 @@ def _exposure(
         days_since_first=(as_of - first_ever) // _DAY,
         first_ever=first_ever,
         last_given=max(dose.start for dose in doses),
-        interruptions=tuple(gap for gap in gaps if gap >= windows.infusion_gap),
+        interruptions=tuple(gap for gap, _ in breaks),
+        restarts=tuple(restart for _, restart in breaks),
+        near_limit=any(abs(gap - windows.infusion_gap) <= _NEAR for gap, _ in gaps),
     )
+
+
+def premedication(
+    given: Sequence[Administration], course: Exposure, onset: datetime | None, windows: Windows
+) -> tuple[Administration, ...]:
+    """Corticosteroid doses that were premedication of a course, not treatment (A22).
+
+    A single dose within 24 h before to 1 h after a start or restart, with no open episode; or one whose
+    reason says so.
+    """
+    doses = [d for d in given if d.drug_class == "corticosteroid"]
+    found = [d for d in doses if d.premedication]
+    for start in (course.started, *course.restarts):
+        if onset is not None and onset < start:
+            continue
+        near = [
+            d
+            for d in doses
+            if start - windows.premedication_before <= d.start <= start + windows.premedication_after
+        ]
+        if len(near) == 1:
+            found += near
+    return tuple(dict.fromkeys(found))
 
 
 def _merged(spans: Sequence[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from rules.exposure import premedication
 from rules.grading import Grading
 from rules.snapshot import ChartedGrade, ClinicalSnapshot, Domain, Exposure, Order
 from rules.windows import Windows
@@ -44,6 +45,8 @@ FACTS: Mapping[str, tuple[Fact, ...]] = {
     "corticosteroid": ("none", "active", "drafted"),
     # Levetiracetam: running, or in the order being signed.
     "levetiracetam": ("none", "active", "drafted"),
+    # CRS: present; none; masked: no hypotension and no hypoxia, fever not to be judged; unknown: not measured.
+    "crs": ("present", "none", "masked", "unknown"),
     # Prior seizures, epilepsy, CNS disease on the problem list (asco-2021).
     "seizure_risk_factor": (False, True),
     # The order being signed holds an immune effector therapy.
@@ -65,6 +68,7 @@ def facts_from(
     presumed: bool,
     charted: ChartedGrade | None,
     windows: Windows,
+    crs_state: str,
 ) -> Facts:
     """Every fact of the vocabulary for one snapshot."""
     return {
@@ -77,8 +81,9 @@ def facts_from(
         "consciousness": _state(grading, Domain.CONSCIOUSNESS),
         "seizures": seizures_since(snapshot, criteria, exposure.first_ever if exposure else None, windows),
         "ctcae_neurological": _ctcae(snapshot, windows),
-        "corticosteroid": _corticosteroid(snapshot, grading.onset, windows),
+        "corticosteroid": _corticosteroid(snapshot, grading.onset, exposure, windows),
         "levetiracetam": _levetiracetam(snapshot, windows),
+        "crs": crs_state,
         "seizure_risk_factor": _risk_factor(snapshot),
         "engager_draft": any(
             o.draft and o.selected and o.drug_class in EFFECTOR_CLASSES for o in snapshot.orders
@@ -158,7 +163,9 @@ def _ctcae(snapshot: ClinicalSnapshot, windows: Windows) -> Fact:
     return worst if worst >= 3 else "below-3"
 
 
-def _corticosteroid(snapshot: ClinicalSnapshot, onset: datetime | None, windows: Windows) -> Fact:
+def _corticosteroid(
+    snapshot: ClinicalSnapshot, onset: datetime | None, exposure: Exposure | None, windows: Windows
+) -> Fact:
     """A8: systemic, at ICANS dose, every 12 h or more often, begun at or after onset, not premedication.
 
     Seen in an active order, or in two doses given within 12 h of each other, the last within 12 h.
@@ -166,11 +173,12 @@ def _corticosteroid(snapshot: ClinicalSnapshot, onset: datetime | None, windows:
     treating = [o for o in snapshot.orders if _treats(o, windows)]
     if any(not o.draft and (onset is None or o.authored is None or o.authored >= onset) for o in treating):
         return "active"
+    before = premedication(snapshot.administrations, exposure, onset, windows) if exposure else ()
     given = sorted(
         d.start
         for d in snapshot.administrations
         if d.systemic
-        and not d.premedication
+        and d not in before
         and d.unit == "mg"
         and d.dose is not None
         and d.dose >= _ICANS_STEROIDS.get(d.substance, float("inf"))

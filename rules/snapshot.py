@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Domain(StrEnum):
-    """The neurotoxicity domains of the ASTCT table (lee-2019); ICE is CAPD under 12 years."""
+    """The domains of the ASTCT tables (lee-2019): neurotoxicity (ICE is CAPD under 12 years), then CRS."""
 
     ICE = "ice"
     CAPD = "capd"
@@ -20,9 +20,13 @@ class Domain(StrEnum):
     SEIZURE = "seizure"
     MOTOR = "motor"
     RAISED_ICP = "raised-icp"
+    FEVER = "fever"
+    HYPOTENSION = "hypotension"
+    HYPOXIA = "hypoxia"
 
 
 SCORES = (Domain.ICE, Domain.CAPD)
+NEUROTOXICITY = (*SCORES, Domain.CONSCIOUSNESS, Domain.SEIZURE, Domain.MOTOR, Domain.RAISED_ICP)
 
 Value = int | str
 """An ICE score (0 to 10), a CAPD score (0 to 32), or an answer code such as "loc-awakens-to-voice"."""
@@ -161,6 +165,8 @@ class Exposure:
 
     Three clocks, all in whole days (case 1 of Ma 2026 needs each): `cycle_day` (1 on the first day of
     the cycle), `infusion_days` (completed days of infusion over all cycles), `days_since_first`.
+    `restarts` are the starts after an interruption of 4 h or more; `near_limit`: a gap within 30 min of
+    4 h, so that a person has to say whether it was one (H18).
     """
 
     substance: str
@@ -175,3 +181,5 @@ class Exposure:
     first_ever: datetime
     last_given: datetime
     interruptions: tuple[timedelta, ...] = ()
+    restarts: tuple[datetime, ...] = ()
+    near_limit: bool = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rules.assessing import Assessment, Knowledge, assess
-from rules.snapshot import Administration, ClinicalSnapshot, Domain, Finding, Value
+from rules.snapshot import NEUROTOXICITY, Administration, ClinicalSnapshot, Domain, Finding, Value
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _PREFIX = {
@@ -20,7 +20,7 @@ _CLASSES = {"blinatumomab": "t-cell-engager", "other-engager": "t-cell-engager",
 COLUMNS = (
     "vignette",
     "age",
-    *(domain.value for domain in Domain),
+    *(domain.value for domain in NEUROTOXICITY),
     "exposure",
     "expect_at_least",
     "expect_at_most",
@@ -80,7 +80,7 @@ def snapshot_of(row: Mapping[str, str]) -> ClinicalSnapshot:
     """The snapshot of a vignette: findings one hour old, the therapy running for three days."""
     findings = tuple(
         Finding(domain, _value(domain, text), AT - timedelta(hours=1), f"vignette {domain}")
-        for domain in Domain
+        for domain in NEUROTOXICITY
         if (text := (row.get(domain.value) or "").strip())
     )
     exposure = (row.get("exposure") or "blinatumomab").strip()

@@ -44,6 +44,8 @@ class Windows:
     dose_repeats: timedelta
     creatinine: timedelta
     quiet: timedelta
+    vitals: timedelta
+    fever_masked: timedelta
 
     def risk(self, substance: str, drug_class: str) -> timedelta | None:
         """How long after the last dose the patient is at risk; None: not an immune effector therapy."""
@@ -92,4 +94,6 @@ def windows_from(document: Document, known: frozenset[str]) -> Windows:
         dose_repeats=hours("dose_repeats"),
         creatinine=hours("creatinine"),
         quiet=hours("quiet"),
+        vitals=hours("vitals"),
+        fever_masked=hours("fever_masked"),
     )

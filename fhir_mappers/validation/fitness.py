@@ -19,6 +19,7 @@ from fhir_mappers.snapshot import snapshot_from
 from fhir_mappers.validation.issues import Issue
 from fhir_mappers.views import Observation, Patient
 from rules import Domain, Knowledge, load_knowledge
+from rules.snapshot import NEUROTOXICITY
 
 MOST_CODES = 10
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -46,8 +47,8 @@ def fitness_for_grading(document: Mapping[str, Any]) -> Iterator[Issue]:
         return
     reading = snapshot_from(given, patients.pop(), _ALWAYS_PAST, _knowledge().proxies)
     graded = {finding.domain for finding in reading.snapshot.findings}
-    can = [d.value for d in Domain if d in graded]
-    cannot = [d.value for d in Domain if d not in graded and d is not Domain.CAPD]
+    can = [d.value for d in NEUROTOXICITY if d in graded]
+    cannot = [d.value for d in NEUROTOXICITY if d not in graded and d is not Domain.CAPD]
     yield _information(f"Can be graded: {', '.join(can) or 'no domain'}. Without a finding: {', '.join(cannot) or 'none'}.")
     yield from _unmapped(given)
     for issue in reading.issues:
