@@ -217,7 +217,7 @@ def _findings(assessment: Assessment, full: bool) -> str:
         notes += graded.flags
         items.append(f"{_says(assessment, graded)}, {', '.join(notes)}")
     if full:
-        items += _baseline(assessment) + _notes(assessment) + _laboratory(assessment)
+        items += _baseline(assessment) + _notes(assessment) + _laboratory(assessment) + [_crs(assessment)]
     return f"Findings: {'; '.join(items)}." if items else "Findings: none that can be graded."
 
 
@@ -228,6 +228,17 @@ def _baseline(assessment: Assessment) -> list[str]:
         return []
     said = assessment.criteria.says(found)
     return [f"baseline before this course {said}, {age(found.at, assessment.snapshot.as_of)}: compare, not subtracted"]
+
+
+def _crs(assessment: Assessment) -> str:
+    """CRS in one phrase; not measured is never "none"."""
+    found = assessment.crs
+    if found.state == "unknown":
+        return "CRS: not assessable"
+    if found.state in ("none", "masked"):
+        return "CRS: none found" + ("; fever may be hidden by a corticosteroid or anti-IL-6" if found.masked else "")
+    grade = f"grade {found.at_least}" if found.at_least == found.at_most else f"at least grade {found.at_least}"
+    return f"CRS: {grade}"
 
 
 def _notes(assessment: Assessment) -> list[str]:
