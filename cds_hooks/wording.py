@@ -80,7 +80,7 @@ def headline(assessment: Assessment) -> str:
 
 def _because(assessment: Assessment) -> str:
     grading = assessment.grading
-    held = [d for d in grading.by_domain if d.domain in grading.determining]
+    held = grading.held_by
     words = [
         d.finding.proxy or _SHORT.get(d.domain) or assessment.criteria.says(d.finding).split(" and unable")[0]
         for d in held
@@ -170,7 +170,7 @@ def _grade_paragraph(assessment: Assessment) -> str:
     else:
         bold = f"At least grade {grading.at_least}; {_not_excluded(assessment)}."
     sentences = [f"**{bold}**"]
-    held = [d for d in grading.by_domain if d.domain in grading.determining]
+    held = grading.held_by
     if held:
         sentences.append(f"Decided by {'; '.join(_named(assessment, d) for d in held)}.")
     if grading.status == "minimum" and grading.unassessed == (Domain.ICE,) and grading.at_most == 3:

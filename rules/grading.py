@@ -47,12 +47,16 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """The computed grade: from `at_least` to `at_most`; `at_least` is None when nothing was usable."""
+    """The computed grade: from `at_least` to `at_most`; `at_least` is None when nothing was usable.
+
+    `held_by` are the domains that hold the bottom; none at grade 0.
+    """
 
     at_least: int | None
     at_most: int
     tool: Domain
     by_domain: tuple[DomainGrade, ...]
+    held_by: tuple[DomainGrade, ...]
     unassessed: tuple[Domain, ...]
     set_aside: tuple[SetAside, ...]
     onset: datetime | None
@@ -67,19 +71,17 @@ class Grading:
     @property
     def determining(self) -> tuple[Domain, ...]:
         """The domains that hold the grade; none at grade 0."""
-        return tuple(d.domain for d in self.by_domain if d.at_least and d.at_least == self.at_least)
+        return tuple(d.domain for d in self.held_by)
 
     @property
     def rests_on_proxy(self) -> bool:
         """Whether every domain that holds the grade was inferred from a proxy scale."""
-        held_by = [d for d in self.by_domain if d.domain in self.determining]
-        return bool(held_by) and all(d.provisional for d in held_by)
+        return bool(self.held_by) and all(d.provisional for d in self.held_by)
 
     @property
     def rests_on_post_ictal(self) -> bool:
         """Whether every domain that holds the grade was examined within the post-ictal hour (A3)."""
-        held_by = [d for d in self.by_domain if d.domain in self.determining]
-        return bool(held_by) and all(POST_ICTAL in d.flags for d in held_by)
+        return bool(self.held_by) and all(POST_ICTAL in d.flags for d in self.held_by)
 
     def domain(self, domain: Domain) -> DomainGrade | None:
         """The graded domain; None when it was not assessed, or set aside."""
@@ -96,24 +98,25 @@ def grade(
     usable = [f for f in snapshot.findings if _usable(f, snapshot.as_of, criteria, windows, since)]
     usable.sort(key=lambda f: f.at)
     aside: list[SetAside] = []
+    seizures = [f for f in usable if f.domain is Domain.SEIZURE and criteria.interval(f)[0] >= 1]
     held = [
         found
         for domain in criteria.domains
-        if (found := _held(domain, usable, snapshot, criteria, windows, aside, since)) is not None
+        if (found := _held(domain, usable, snapshot, criteria, windows, aside, seizures, since)) is not None
     ]
     by_domain = tuple(_settled(d, held, criteria) for d in held)
     at_least = max((d.at_least for d in by_domain), default=None)
     onset = min((f.at for f in usable if criteria.interval(f)[0] >= 1), default=None)
     by_domain = tuple(_with_due(d, at_least or 0, onset, snapshot.as_of, windows) for d in by_domain)
     set_aside_only = {s.domain for s in aside} - {d.domain for d in by_domain}
-    unassessed = tuple(
-        d for d in criteria.domains if d not in set_aside_only and not any(g.domain is d and not g.provisional for g in by_domain)
-    )
+    settled = {d.domain for d in by_domain if not d.provisional} | set_aside_only
+    unassessed = tuple(d for d in criteria.domains if d not in settled)
     return Grading(
         at_least=at_least,
         at_most=_ceiling(criteria, by_domain, unassessed, bool(set_aside_only)),
         tool=criteria.tool,
         by_domain=by_domain,
+        held_by=tuple(d for d in by_domain if d.at_least and d.at_least == at_least),
         unassessed=unassessed,
         set_aside=tuple(aside),
         onset=onset,
@@ -137,11 +140,13 @@ def _held(
     criteria: Criteria,
     windows: Windows,
     aside: list[SetAside],
+    seizures: Sequence[Finding],
     since: datetime | None,
 ) -> DomainGrade | None:
     """The finding in force of one domain, with what it is worth at this instant."""
     found = [f for f in usable if f.domain is domain]
-    seizures = [f for f in usable if f.domain is Domain.SEIZURE and criteria.interval(f)[0] >= 1]
+    if not found:
+        return None
     charted = [f for f in found if f.proxy is None]
     proxies = [f for f in found if f.proxy is not None]
     if domain is Domain.SEIZURE:
@@ -150,7 +155,7 @@ def _held(
     else:
         in_force, carried = _newest_unexplained(charted, snapshot, criteria, windows, aside, since)
     chosen = None if in_force is None else _worth(in_force, carried, snapshot.as_of, criteria, windows, seizures)
-    raised = _proxy_in_force(proxies, in_force, snapshot, criteria, windows, aside, since)
+    raised = None if not proxies else _proxy_in_force(proxies, in_force, snapshot, criteria, windows, aside, since)
     if raised is None or (chosen is not None and criteria.interval(raised)[0] <= chosen.at_least):
         return chosen
     return DomainGrade(
@@ -294,7 +299,17 @@ def _with_due(
     young = onset is not None and as_of - onset <= timedelta(hours=24)
     if due.first_day is not None and young and graded.domain in (*SCORES, Domain.CONSCIOUSNESS):
         limit = due.first_day
-    return replace(graded, overdue=as_of - graded.finding.at > limit, due_every=limit)
+    return DomainGrade(
+        graded.domain,
+        graded.finding,
+        graded.at_least,
+        graded.at_most,
+        graded.provisional,
+        as_of - graded.finding.at > limit,
+        graded.stale,
+        graded.flags,
+        limit,
+    )
 
 
 def _ceiling(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rules.documents import Citation, Document, DocumentRef, KnowledgeError, cites
@@ -68,7 +68,10 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A versioned management document: topics in the order cards are shown, and their rows."""
+    """A versioned management document: topics in the order cards are shown, and their rows.
+
+    `answers` is the memory of recommend(): what these rows say to a set of facts.
+    """
 
     ref: DocumentRef
     title: str
@@ -76,6 +79,7 @@ class Protocol:
     status: str
     topics: tuple[Topic, ...]
     rows: tuple[Row, ...]
+    answers: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def topic(self, topic_id: str) -> Topic:
         """A topic by its id."""

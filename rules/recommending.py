@@ -25,8 +25,24 @@ class Advice:
     undecided: tuple[Undecided, ...]
 
 
+_MOST_REMEMBERED = 4096
+
+
 def recommend(facts: Facts, protocol: Protocol) -> Advice:
-    """Every row that holds. An unknown fact makes a row undecided, never false."""
+    """Every row that holds. An unknown fact makes a row undecided, never false.
+
+    The facts are finite, so an answer once found is remembered with its protocol.
+    """
+    key = tuple(facts.items())
+    known: Advice | None = protocol.answers.get(key)
+    if known is None:
+        if len(protocol.answers) >= _MOST_REMEMBERED:
+            protocol.answers.clear()
+        known = protocol.answers[key] = _found(facts, protocol)
+    return known
+
+
+def _found(facts: Facts, protocol: Protocol) -> Advice:
     order = {topic.id: index for index, topic in enumerate(protocol.topics)}
     applies: list[Row] = []
     undecided: list[Undecided] = []
