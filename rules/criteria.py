@@ -47,7 +47,7 @@ class Criteria:
 
     def interval(self, finding: Finding) -> tuple[int, int]:
         """The grades a finding may be worth: of its value, or of both its ends."""
-        cell = self.cell(finding)
+        cell = self.cells[finding.domain][finding.value]
         if finding.other is None:
             return cell.grade, cell.up_to
         other = self.cell(finding, finding.other)

@@ -6,9 +6,10 @@ never lowers the bottom (D3, D8; hazard log A1, A14, A17 to A20).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from rules.criteria import Criteria
 from rules.setting_aside import Cause, cause_of
@@ -95,8 +96,13 @@ def grade(
     snapshot: ClinicalSnapshot, criteria: Criteria, windows: Windows, since: datetime | None = None
 ) -> Grading:
     """The most severe domain decides (lee-2019); findings from before `since` do not count (D3)."""
-    usable = [f for f in snapshot.findings if _usable(f, snapshot.as_of, criteria, windows, since)]
-    usable.sort(key=lambda f: f.at)
+    latest = snapshot.as_of + windows.clock_tolerance
+    usable = [
+        f
+        for f in snapshot.findings
+        if f.domain in criteria.cells and f.at <= latest and (since is None or f.at >= since)
+    ]
+    usable.sort(key=attrgetter("at"))
     aside: list[SetAside] = []
     seizures = [f for f in usable if f.domain is Domain.SEIZURE and criteria.interval(f)[0] >= 1]
     held = [
@@ -107,7 +113,8 @@ def grade(
     by_domain = tuple(_settled(d, held, criteria) for d in held)
     at_least = max((d.at_least for d in by_domain), default=None)
     onset = min((f.at for f in usable if criteria.interval(f)[0] >= 1), default=None)
-    by_domain = tuple(_with_due(d, at_least or 0, onset, snapshot.as_of, windows) for d in by_domain)
+    limits = _due(at_least or 0, onset, snapshot.as_of, windows)
+    by_domain = tuple(_with_due(d, limits.get(d.domain, windows.fresh[d.domain]), snapshot.as_of) for d in by_domain)
     set_aside_only = {s.domain for s in aside} - {d.domain for d in by_domain}
     settled = {d.domain for d in by_domain if not d.provisional} | set_aside_only
     unassessed = tuple(d for d in criteria.domains if d not in settled)
@@ -120,16 +127,6 @@ def grade(
         unassessed=unassessed,
         set_aside=tuple(aside),
         onset=onset,
-    )
-
-
-def _usable(
-    finding: Finding, as_of: datetime, criteria: Criteria, windows: Windows, since: datetime | None
-) -> bool:
-    return (
-        finding.domain in criteria.cells
-        and finding.at <= as_of + windows.clock_tolerance
-        and (since is None or finding.at >= since)
     )
 
 
@@ -178,6 +175,8 @@ def _newest_unexplained(
     and the last unsedated value stays the floor; a normal value counts (A14).
     """
     carried = False
+    if len(found) == 1 and criteria.interval(found[0])[1] == 0:
+        return found[0], carried
     for finding in sorted(found, key=lambda f: (f.at, criteria.interval(f)), reverse=True):
         cause = cause_of(finding, snapshot, criteria, windows, since)
         if cause is None:
@@ -286,19 +285,19 @@ def _settled(graded: DomainGrade, held: Sequence[DomainGrade], criteria: Criteri
     return graded
 
 
-def _with_due(
-    graded: DomainGrade, driving: int, onset: datetime | None, as_of: datetime, windows: Windows
-) -> DomainGrade:
-    """Marks a finding overdue: a score or consciousness past its due time, another past its fresh window."""
+def _due(
+    driving: int, onset: datetime | None, as_of: datetime, windows: Windows
+) -> Mapping[Domain, timedelta]:
+    """How often a score and the consciousness are due at a grade; more often on the first day of grade 1."""
     due = windows.due[min(driving, max(windows.due))]
-    limit = windows.fresh[graded.domain]
-    if graded.domain is Domain.CONSCIOUSNESS:
-        limit = due.consciousness
-    elif graded.domain in SCORES:
-        limit = due.score
     young = onset is not None and as_of - onset <= timedelta(hours=24)
-    if due.first_day is not None and young and graded.domain in (*SCORES, Domain.CONSCIOUSNESS):
-        limit = due.first_day
+    if due.first_day is not None and young:
+        return dict.fromkeys((*SCORES, Domain.CONSCIOUSNESS), due.first_day)
+    return {Domain.ICE: due.score, Domain.CAPD: due.score, Domain.CONSCIOUSNESS: due.consciousness}
+
+
+def _with_due(graded: DomainGrade, limit: timedelta, as_of: datetime) -> DomainGrade:
+    """Marks a finding overdue: a score or consciousness past its due time, another past its fresh window."""
     return DomainGrade(
         graded.domain,
         graded.finding,
