@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
-import msgspec
 import pytest
-from charts import NOW, ago, bundle, domain, infusion, observation, patient, score
-from charts import concept as coded
+from charts import NOW
 from snapshots import KNOWLEDGE, RUNNING, finding, graded, snapshot
 
 from rules import (
@@ -181,21 +181,12 @@ def test_trend_and_peak() -> None:
 
 
 def test_assess_is_quick_beside_decoding_the_chart() -> None:
-    values = {ICE: 5, LOC: "loc-alert", SEIZURE: "seizure-none", Domain.MOTOR: "motor-none", Domain.RAISED_ICP: "icp-none"}
-    full = snapshot(values, measurements=tuple(Measurement(k, 1.0, "", NOW, "Observation/m") for k in ("creatinine", "body-weight")), sex="male")
-    chart = json.dumps(bundle(patient(50), infusion(ago(days=3)), score("ice-score", 5), *(domain(str(d), str(v)) for d, v in values.items() if d is not ICE), *(observation(str(i), coded("http://loinc.org", "2951-2"), {"valueInteger": i}) for i in range(50)))).encode()
-
-    def best(action: object) -> float:
-        times = []
-        for _ in range(200):
-            began = time.perf_counter()
-            action()  # type: ignore[operator]
-            times.append(time.perf_counter() - began)
-        return sorted(times)[20]
-
-    spent, decoding = best(lambda: assess(full, KNOWLEDGE)), best(lambda: msgspec.json.decode(chart))
-    print(f"assess {spent * 1e6:.0f} us, {spent / decoding:.1f} times decoding {len(chart)} bytes ({decoding * 1e6:.0f} us)")
-    assert spent < 1e-3, "five times the bound, for slow machines; the figure is printed"
+    """Measured in a process of its own, where no coverage is traced. The figure is printed."""
+    script = Path(__file__).parents[1] / "support" / "timing.py"
+    said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
+    print(said)
+    microseconds = float(said.split("assess ")[1].split(" us")[0])
+    assert microseconds < 1000, "a bound for slow machines under load; README states the figure aimed at"
 
 
 def test_grading_is_final_exactly_when_both_ends_meet() -> None:
