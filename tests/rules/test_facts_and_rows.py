@@ -195,3 +195,30 @@ def test_grading_is_final_exactly_when_both_ends_meet() -> None:
         found = graded(values)
         assert (found.status == "final") == (found.at_least == found.at_most)
         assert (found.status == "indeterminate") == (not values)
+
+
+def test_the_memory_of_answers_is_bounded() -> None:
+    from rules import recommending
+
+    protocol = KNOWLEDGE.protocols[0]
+    facts = dict(assess(snapshot({ICE: 5}), KNOWLEDGE).facts)
+    expected = [row.id for row in recommend(facts, protocol).rows]
+    for number in range(recommending._MOST_REMEMBERED + 2):
+        recommend({**facts, "remembered": number}, protocol)
+    assert len(protocol.answers) <= recommending._MOST_REMEMBERED
+    assert [row.id for row in recommend(facts, protocol).rows] == expected
+
+
+def test_readings_of_a_scale() -> None:
+    proxies = KNOWLEDGE.proxies
+    assert proxies.by_number["rass", 2].finding(NOW, "Observation/r") is None, "agitation does not score"
+    found = proxies.by_number["gcs-motor", 3].finding(NOW, "Observation/g")
+    assert found is not None
+    assert (found.domain, found.value, found.proxy) == (Domain.RAISED_ICP, "icp-posturing", "GCS motor 3 (flexion to pain)")
+
+
+def test_everything_set_aside_explains_itself() -> None:
+    sedated = Administration("lorazepam", "benzodiazepine", NOW - timedelta(hours=3), "MedicationAdministration/l")
+    assessment = assess(snapshot([finding(ICE, 4, 1)], administrations=(RUNNING, sedated)), KNOWLEDGE)
+    assert assessment.grading.at_least is None
+    assert all(change.at_least >= 0 for change in explain(assessment, KNOWLEDGE).raises)

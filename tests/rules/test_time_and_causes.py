@@ -219,3 +219,25 @@ def test_the_window_stays_open_while_the_grade_is_unresolved() -> None:
     assert assess(snapshot([], administrations=(cells,)), KNOWLEDGE).exposure is None
     late = snapshot([finding(SEIZURE, "seizure-resolved-rapidly", 1)], administrations=(cells,))
     assert assess(late, KNOWLEDGE).exposure is None
+
+
+def test_a_diagnosis_of_icans_stands_beside_and_does_not_drive() -> None:
+    coded = (ChartedGrade(3, NOW - timedelta(hours=1), "Condition/g", "icans-diagnosis"),)
+    found = assess(snapshot({ICE: 10}, charted=coded), KNOWLEDGE)
+    assert found.charted is not None
+    assert (found.driving_charted, found.facts["icans_grade"]) == (None, 0)
+
+
+def test_set_aside_is_a_state_of_its_own() -> None:
+    found = assess(snapshot([finding(ICE, 4, 1)], administrations=(RUNNING, given("lorazepam", 2))), KNOWLEDGE)
+    assert found.facts["score"] == "set-aside"
+    two = graded([finding(ICE, 4, 2), finding(ICE, 3, 1)], administrations=(RUNNING, given("lorazepam", 3)))
+    assert len(two.set_aside) == 1, "only the newest is shown"
+
+
+def test_other_diagnoses_and_a_haemorrhage_from_before_explain_nothing() -> None:
+    other = (Diagnosis("epilepsy", None, "Condition/e"),)
+    assert graded({ICE: 4, MOTOR: "motor-deep-focal-weakness"}, diagnoses=other, administrations=(RUNNING, given("rocuronium", 99, drug_class="neuromuscular-blocker"))).at_least == 4
+    old = (Diagnosis("intracranial-hemorrhage", NOW - timedelta(days=300), "Condition/b"),)
+    coded = finding(MOTOR, "motor-deep-focal-weakness", assessed=False)
+    assert assess(snapshot([coded], diagnoses=old), KNOWLEDGE).grading.at_least == 4
