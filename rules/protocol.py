@@ -55,10 +55,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a row may speak about; `code` is static and alphanumeric, as an EHR remembers overrides by it."""
+    """What a row may speak about; `code` is static and alphanumeric, as an EHR remembers overrides by it.
+
+    `kind`: of a "choice" exactly one row holds for every complete set of facts; each row of a "check"
+    stands alone.
+    """
 
     id: str
     title: str
+    kind: str = "choice"
 
     @property
     def code(self) -> str:
@@ -89,7 +94,7 @@ class Protocol:
 def protocol_from(document: Document, known: frozenset[str], doses: frozenset[str]) -> Protocol:
     """The protocol of a document; raises KnowledgeError for an unknown fact, value, topic or dose."""
     body = document.body
-    topics = tuple(Topic(row["id"], row["title"]) for row in body["topics"])
+    topics = tuple(Topic(row["id"], row["title"], row.get("kind", "choice")) for row in body["topics"])
     names = {topic.id for topic in topics}
     rows: list[Row] = []
     for index, entry in enumerate(body["rows"]):

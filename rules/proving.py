@@ -6,128 +6,215 @@ leaves at most one row, and that row unconditionally, is settled (architecture, 
 
 from __future__ import annotations
 
+import typing
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rules.facts import FACTS, Fact
-from rules.protocol import Protocol, Row
+from rules.protocol import Protocol, Topic
 
 Combination = Mapping[str, Fact]
+Vocabulary = Mapping[str, tuple[Fact, ...]]
+Cube = dict[str, tuple[Fact, ...]]
+"""Facts with the values each may take: all combinations of them."""
+
+
+class Asking(typing.Protocol):
+    """What is proved of a row: its id, and the values it allows of each fact it names."""
+
+    @property
+    def id(self) -> str:
+        """The row's id."""
+
+    @property
+    def when(self) -> Mapping[str, frozenset[Fact]]:
+        """The values the row allows, by fact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One thing wrong with a protocol: `kind`, the rows it concerns, the facts that show it."""
+    """One thing wrong with a topic: `kind`, the rows it concerns, the facts that show it."""
 
     kind: str
+    topic: str
     rows: tuple[str, ...]
     example: Combination
     text: str
 
 
+_GRADED: tuple[Fact, ...] = (1, 2, 3, 4)
+_LOW: tuple[Fact, ...] = ("indeterminate", 0)
+
+NEVER: tuple[Cube, ...] = (
+    {"icans_grade": _LOW, "grade_basis": ("charted", "proxy")},
+    {"icans_grade": _GRADED, "grade_basis": ("none",)},
+    {"icans_grade": _LOW, "grade_rests_on_post_ictal": (True,)},
+    {"grade_basis": ("none", "proxy"), "grade_rests_on_post_ictal": (True,)},
+    {"icans_grade": ("indeterminate",), "score": ("current", "overdue")},
+    {"icans_grade": ("indeterminate",), "consciousness": ("current", "overdue")},
+)
+"""What the facts exclude by their construction: no row has to cover it, and a row that asks for it is dead.
+
+A basis exists exactly from grade 1 on; what rests on the post-ictal hour was charted; a score or a
+consciousness in force is a grade. A test holds this of every snapshot it enumerates.
+"""
+
+
 def flaws(protocol: Protocol) -> list[Flaw]:
-    """Every gap, conflict and dead row of the choice topics."""
-    found: list[Flaw] = []
-    for topic in protocol.topics:
-        rows = [row for row in protocol.rows if row.topic == topic.id]
-        found += _gaps(topic.id, rows)
-        found += _conflicts(rows)
-        found += _dead(rows)
-    return found
+    """Every gap, conflict and dead row of the choice topics; dead rows and idle conditions of the checks."""
+    return [
+        flaw
+        for topic in protocol.topics
+        for flaw in topic_flaws(topic, [row for row in protocol.rows if row.topic == topic.id])
+    ]
 
 
-def _gaps(topic: str, rows: Sequence[Row]) -> Iterator[Flaw]:
-    for example in uncovered(rows):
-        yield Flaw("gap", (), example, f"topic {topic}: no row for {said(example)}")
+def topic_flaws(
+    topic: Topic, rows: Sequence[Asking], all_read: bool = True, facts: Vocabulary = FACTS
+) -> Iterator[Flaw]:
+    """The flaws of one topic. Unless `all_read`, a row of it could not be read and gaps are not looked for."""
+    living = [row for row in rows if solution(row.when, facts) is not None]
+    if topic.kind == "choice":
+        if all_read:
+            yield from _gaps(topic.id, living, facts)
+        yield from _conflicts(topic.id, living, facts)
+    else:
+        yield from _idle(topic.id, living, facts)
+    yield from _dead(topic.id, [row for row in rows if row not in living])
 
 
-def uncovered(rows: Sequence[Row], chosen: Combination | None = None) -> Iterator[Combination]:
-    """Fact sets that no row covers, as general as they are: facts that do not matter are left out."""
-    chosen = chosen or {}
-    open_rows = [row for row in rows if not _excluded(row, chosen)]
-    if not open_rows:
-        yield chosen
-        return
-    if any(_implied(row, chosen) for row in open_rows):
-        return
-    fact = next(name for name in open_rows[0].when if name not in chosen)
-    for value in FACTS[fact]:
-        yield from uncovered(open_rows, {**chosen, fact: value})
+def _gaps(topic: str, rows: Sequence[Asking], facts: Vocabulary) -> Iterator[Flaw]:
+    for cube in uncovered(rows, facts):
+        example = solution({name: frozenset(values) for name, values in cube.items()}, facts) or {}
+        yield Flaw("gap", topic, (), example, f"topic {topic}: a row was expected, found none for {said(cube)}")
 
 
-def _excluded(row: Row, chosen: Combination) -> bool:
-    return any(name in row.when and value not in row.when[name] for name, value in chosen.items())
+def uncovered(rows: Sequence[Asking], facts: Vocabulary = FACTS) -> list[Cube]:
+    """The fact sets that no row covers, as general as they are: facts that do not matter are left out."""
+    return _uncovered(rows, {}, facts)
 
 
-def _implied(row: Row, chosen: Combination) -> bool:
-    return all(name in chosen for name in row.when)
+def _uncovered(rows: Sequence[Asking], chosen: Combination, facts: Vocabulary) -> list[Cube]:
+    if not rows:
+        return [{}]
+    if any(all(name in chosen for name in row.when) for row in rows):
+        return []
+    named = Counter(name for row in rows for name in row.when if name not in chosen)
+    fact = named.most_common(1)[0][0]
+    found: list[tuple[list[Cube], tuple[Fact, ...]]] = []
+    for values in _alike(rows, fact, facts):
+        narrower = {**chosen, fact: values[0]}
+        if possible(narrower):
+            open_rows = [row for row in rows if fact not in row.when or values[0] in row.when[fact]]
+            _join(found, _uncovered(open_rows, narrower, facts), values)
+    return [_with(cube, fact, values, facts) for cubes, values in found for cube in cubes]
 
 
-def _conflicts(rows: Sequence[Row]) -> Iterator[Flaw]:
-    """Two rows of a topic that hold together for some facts."""
+def _alike(rows: Sequence[Asking], fact: str, facts: Vocabulary) -> list[tuple[Fact, ...]]:
+    """The values of a fact in groups that no row and no exclusion tells apart: each needs one look."""
+    groups: dict[tuple[bool, ...], tuple[Fact, ...]] = {}
+    for value in facts[fact]:
+        told = (*(value in row.when.get(fact, ()) for row in rows), *(value in cube.get(fact, ()) for cube in NEVER))
+        groups[told] = (*groups.get(told, ()), value)
+    return list(groups.values())
+
+
+def _join(found: list[tuple[list[Cube], tuple[Fact, ...]]], cubes: list[Cube], values: tuple[Fact, ...]) -> None:
+    """Values that leave the same fact sets uncovered are said as one."""
+    for index, (same, joined) in enumerate(found):
+        if same == cubes:
+            found[index] = (same, (*joined, *values))
+            return
+    found.append((cubes, values))
+
+
+def _with(cube: Cube, fact: str, values: tuple[Fact, ...], facts: Vocabulary) -> Cube:
+    ordered = tuple(value for value in facts[fact] if value in values)
+    return cube if len(ordered) == len(facts[fact]) else {fact: ordered, **cube}
+
+
+def possible(chosen: Combination) -> bool:
+    """Whether the facts chosen so far do not exclude each other by their construction."""
+    return not any(all(name in chosen and chosen[name] in cube[name] for name in cube) for cube in NEVER)
+
+
+def solution(when: Mapping[str, frozenset[Fact]], facts: Vocabulary = FACTS) -> Combination | None:
+    """A possible fact set for these conditions, the first by the order of the vocabulary; None: there is none."""
+    return _solution(tuple(when), when, {}, facts)
+
+
+def _solution(
+    names: tuple[str, ...], when: Mapping[str, frozenset[Fact]], chosen: Combination, facts: Vocabulary
+) -> Combination | None:
+    if not names:
+        return chosen
+    for value in facts[names[0]]:
+        narrower = {**chosen, names[0]: value}
+        if value in when[names[0]] and possible(narrower):
+            found = _solution(names[1:], when, narrower, facts)
+            if found is not None:
+                return found
+    return None
+
+
+def _conflicts(topic: str, rows: Sequence[Asking], facts: Vocabulary) -> Iterator[Flaw]:
     for index, first in enumerate(rows):
         for second in rows[index + 1 :]:
-            example = together(first, second)
+            example = together(first, second, facts)
             if example is not None:
-                text = f"rows {first.id} and {second.id} both hold for {said(example)}"
-                yield Flaw("conflict", (first.id, second.id), example, text)
+                text = f"one row was expected, found {first.id} and {second.id} both for {said(example)}"
+                yield Flaw("conflict", topic, (first.id, second.id), example, text)
 
 
-def together(first: Row, second: Row) -> Combination | None:
+def together(first: Asking, second: Asking, facts: Vocabulary = FACTS) -> Combination | None:
     """A fact set for which both rows hold; None when they exclude each other."""
-    example: dict[str, Fact] = {}
-    for name in (*first.when, *(n for n in second.when if n not in first.when)):
-        allowed = first.when.get(name, frozenset(FACTS[name])) & second.when.get(name, frozenset(FACTS[name]))
-        if not allowed:
-            return None
-        example[name] = next(value for value in FACTS[name] if value in allowed)
-    return example
+    shared = {name: first.when[name] & second.when[name] for name in first.when if name in second.when}
+    if not all(shared.values()):
+        return None
+    return solution({**first.when, **second.when, **shared}, facts)
 
 
-def _dead(rows: Sequence[Row]) -> Iterator[Flaw]:
-    """Rows whose every fact set contradicts itself by what the facts mean."""
+def _dead(topic: str, rows: Sequence[Asking]) -> Iterator[Flaw]:
     for row in rows:
-        if not any(_possible(example) for example in _corners(row)):
-            example = next(_corners(row))
-            yield Flaw("dead row", (row.id,), example, f"row {row.id} can never hold: {said(example)} excludes itself")
+        example = {name: min(allowed, key=str) for name, allowed in row.when.items()}
+        involved = {n: v for n, v in example.items() if any(n in c and all(m in row.when for m in c) for c in NEVER)}
+        text = f"a row that can hold was expected, found {row.id}: {said(involved)} excludes itself"
+        yield Flaw("dead row", topic, (row.id,), example, text)
 
 
-def _corners(row: Row, names: Sequence[str] | None = None) -> Iterator[dict[str, Fact]]:
-    """The fact sets of a row over the facts it names that may exclude each other."""
-    linked = [n for n in (names if names is not None else tuple(row.when)) if n in _LINKED]
-    if not linked:
-        yield {}
-        return
-    name = linked[0]
-    for value in FACTS[name]:
-        if value in row.when[name]:
-            for rest in _corners(row, linked[1:]):
-                yield {name: value, **rest}
+def _idle(topic: str, rows: Sequence[Asking], facts: Vocabulary) -> Iterator[Flaw]:
+    """Conditions of a check that cannot fail: they say less than they seem to."""
+    for row in rows:
+        for side in sides(row, facts):
+            if side.fails is None:
+                text = f"a condition that can fail was expected, found {side.fact} of {row.id}, which never does alone"
+                yield Flaw("idle condition", topic, (row.id,), side.holds or {}, text)
 
 
-_LINKED = ("icans_grade", "grade_basis", "grade_rests_on_post_ictal")
+class Sides(typing.NamedTuple):
+    """A condition from both sides: facts for which its row holds, facts for which only it fails.
 
-
-def _possible(facts: Combination) -> bool:
-    """What the facts exclude by their meaning: no basis without a grade of 1 or more, and the reverse."""
-    grade, basis = facts.get("icans_grade"), facts.get("grade_basis")
-    low = grade in ("indeterminate", 0) and grade is not None
-    if grade is not None and basis is not None and low != (basis == "none"):
-        return False
-    return not (low and facts.get("grade_rests_on_post_ictal") is True)
-
-
-def sides(row: Row) -> Iterator[tuple[str, Combination, Combination | None]]:
-    """Each condition from both sides: the fact, a set where the row holds, one where only it fails.
-
-    The second is None when the condition allows every value of its fact.
+    `holds` is None of a dead row; `fails` is None when the condition cannot fail alone.
     """
-    holding = {name: next(v for v in FACTS[name] if v in allowed) for name, allowed in row.when.items()}
+
+    fact: str
+    holds: Combination | None
+    fails: Combination | None
+
+
+def sides(row: Asking, facts: Vocabulary = FACTS) -> Iterator[Sides]:
+    """Each condition of a row from both sides, to exercise a check that stands alone."""
     for name, allowed in row.when.items():
-        outside = [value for value in FACTS[name] if value not in allowed]
-        yield name, holding, {**holding, name: outside[0]} if outside else None
+        others = frozenset(facts[name]) - allowed
+        yield Sides(name, solution(row.when, facts), solution({**row.when, name: others}, facts))
 
 
-def said(example: Combination) -> str:
-    """A fact combination as a person reads it."""
-    return ", ".join(f"{name}={value}" for name, value in example.items()) or "any facts"
+def said(facts: Mapping[str, Fact | tuple[Fact, ...]]) -> str:
+    """A fact combination as a person reads it: "icans_grade=2 or 3, adult=true"."""
+    return ", ".join(f"{name}={_either(value)}" for name, value in facts.items()) or "any facts"
+
+
+def _either(value: Fact | tuple[Fact, ...]) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    return " or ".join(str(v).lower() if isinstance(v, bool) else str(v) for v in values)

@@ -41,14 +41,15 @@ def test_what_ships_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_gap_is_shown_as_a_fact_combination(protocol: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
     row(protocol, "steroid-low")["when"]["icans_grade"] = ["indeterminate", 0]
     text = said(protocol, tmp_path, capsys)
-    assert "$.rows: gap: topic corticosteroid: no row for " in text
-    assert "icans_grade=1" in text
+    assert "$.rows: gap: topic corticosteroid: a row was expected, found none for icans_grade=1\n" in text
+    assert "    for example: icans_grade=1\n" in text
 
 
 def test_a_conflict_names_both_rows_and_an_example(protocol: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
     row(protocol, "steroid-low")["when"]["icans_grade"] = ["indeterminate", 0, 1, 2]
     text = said(protocol, tmp_path, capsys)
-    assert "conflict: rows steroid-low and steroid-child both hold for icans_grade=2" in text
+    assert "conflict: one row was expected, found steroid-low and steroid-child both for icans_grade=2" in text
+    assert "    for example: icans_grade=2, " in text
 
 
 def test_a_dead_row_is_named(protocol: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
@@ -56,7 +57,7 @@ def test_a_dead_row_is_named(protocol: dict[str, Any], tmp_path: Path, capsys: A
     dead["when"] = {"icans_grade": [0], "grade_basis": ["proxy"]}
     protocol["rows"].append(dead)
     text = said(protocol, tmp_path, capsys)
-    assert "dead row: row dead can never hold: icans_grade=0, grade_basis=proxy" in text
+    assert "dead row: a row that can hold was expected, found dead: icans_grade=0, grade_basis=proxy" in text
 
 
 def test_an_unknown_fact_has_a_hint(protocol: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
