@@ -62,8 +62,11 @@ def age(at: datetime, as_of: datetime) -> str:
     return f"{minutes // (24 * 60)} days ago"
 
 
-def headline(assessment: Assessment) -> str:
-    """The grade in one phrase, for a summary: "ICANS at least grade 3 (seizure), grade 4 not excluded"."""
+def headline(assessment: Assessment, brief: bool = False) -> str:
+    """The grade in one phrase, for a summary: "ICANS at least grade 3 (seizure), grade 4 not excluded".
+
+    When `brief`, what it rests on is left to the detail.
+    """
     grading, charted = assessment.grading, assessment.driving_charted
     if charted is not None and charted.grade > (grading.at_least or 0):
         return f"ICANS charted grade {charted.grade}"
@@ -71,11 +74,11 @@ def headline(assessment: Assessment) -> str:
         return "ICANS not gradable, nothing assessed"
     if grading.at_least == 0:
         return "ICANS grade 0" if grading.status == "final" else f"No ICANS grade, {_missing_briefly(assessment)}"
-    why = _because(assessment)
+    why = "" if brief else f" ({_because(assessment)})"
     mark = "provisional " if grading.rests_on_proxy else ""
     if grading.status == "final":
-        return f"ICANS {mark}grade {grading.at_least} ({why})"
-    return f"ICANS at least {mark}grade {grading.at_least} ({why}), {_not_excluded(assessment)}"
+        return f"ICANS {mark}grade {grading.at_least}{why}"
+    return f"ICANS at least {mark}grade {grading.at_least}{why}, {_not_excluded(assessment)}"
 
 
 def _because(assessment: Assessment) -> str:
@@ -108,13 +111,19 @@ def _missing_briefly(assessment: Assessment) -> str:
 
 def summary(row: Row, assessment: Assessment) -> str:
     """The sentence of a row with the grade put in; cut at the limit of the specification."""
-    text = filled(row.summary, assessment)
+    text = sentence(row.summary, assessment)
     return text if len(text) <= SUMMARY_LIMIT else f"{text[: SUMMARY_LIMIT - 1]}…"
 
 
-def filled(text: str, assessment: Assessment) -> str:
+def sentence(text: str, assessment: Assessment) -> str:
+    """A summary filled; too long, it leaves out what the grade rests on before what to do is cut."""
+    full = filled(text, assessment)
+    return full if len(full) <= SUMMARY_LIMIT else filled(text, assessment, brief=True)
+
+
+def filled(text: str, assessment: Assessment, brief: bool = False) -> str:
     """A document's sentence with its placeholders: {grade}, {score}, {last_score}, {aside}, {dose id}."""
-    text = text.replace("{grade}", headline(assessment)).replace("{score}", _NAMES[assessment.grading.tool])
+    text = text.replace("{grade}", headline(assessment, brief)).replace("{score}", _NAMES[assessment.grading.tool])
     text = text.replace("{last_score}", _last_score(assessment)).replace("{aside}", _aside(assessment))
     for proposal in assessment.proposals:
         said = proposal.dose.text if proposal.dose.note is None else f"{proposal.dose.text}. {proposal.dose.note}"

@@ -11,9 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError, best_match
 
 _PACKAGE = files("rules") / "knowledge"
+
+SHIPPED = {
+    "bibliography": "bibliography",
+    "astct-2019-adults": "criteria",
+    "astct-2019-children": "criteria",
+    "astct-2019-crs": "criteria",
+    "windows": "windows",
+    "dosing": "dosing",
+    "proxies": "proxies",
+    "default-protocol": "protocol",
+    "asco-2021": "protocol",
+}
+"""The documents that ship with the package, and the schema of each."""
 
 
 class KnowledgeError(Exception):
@@ -82,7 +95,7 @@ def cites(document: str, path: str, items: Sequence[dict[str, str]], known: froz
 def _parsed(name: str, content: bytes, schema: str | None) -> Document:
     try:
         body = json.loads(content, object_pairs_hook=lambda pairs: _no_duplicates(name, pairs))
-    except (UnicodeDecodeError, json.JSONDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise KnowledgeError(name, "$", f"valid JSON in UTF-8 ({problem})") from problem
     if not isinstance(body, dict):
         raise KnowledgeError(name, "$", "a JSON object")
@@ -99,8 +112,37 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def schema_problems(body: object, schema: str) -> list[tuple[str, str]]:
-    """Every schema error of a document as (JSON path, message), in document order."""
-    return [(error.json_path, error.message) for error in _validator(schema).iter_errors(body)]
+    """Every schema error of a document as (JSON path, expected and found), in document order."""
+    errors = sorted(_validator(schema).iter_errors(body), key=lambda e: [(type(p) is str, p) for p in e.absolute_path])
+    return [(error.json_path, _expected_and_found(error)) for error in errors]
+
+
+def _expected_and_found(error: ValidationError) -> str:
+    """A schema error as "... was expected, found ...", never the whole document."""
+    asked: Any = error.validator_value
+    found: Any = error.instance
+    schema: Any = error.schema
+    match error.validator:
+        case "required":
+            return f"a member {error.message.removesuffix(' is a required property')} was expected, found none"
+        case "additionalProperties":
+            extra = ", ".join(repr(name) for name in found if name not in schema["properties"])
+            return f"only {', '.join(schema['properties'])} were expected, found {extra}"
+        case "oneOf":
+            members = [option["required"][0] for option in asked]
+            there = [name for name in members if isinstance(found, dict) and name in found]
+            return f"exactly one of {' or '.join(members)} was expected, found {' and '.join(there) or 'none'}"
+        case "dependentRequired":
+            return f"{error.message.replace(' is a dependency of ', ' was expected beside ')}, found none"
+        case "type":
+            return f"{asked if isinstance(asked, str) else ' or '.join(asked)} was expected, found {_short(found)}"
+        case _:
+            return f"{error.validator} {_short(asked)} was expected, found {_short(found)}"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _no_duplicates(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ def test_unable_and_full_codes_are_read() -> None:
 
 
 def test_without_an_exposure_no_row_holds() -> None:
-    assert snapshot_of({"exposure": "none"}).administrations == ()
+    assert snapshot_of({"exposure": "none"}, KNOWLEDGE).administrations == ()
     (failed,) = failures({"vignette": "a", "exposure": "none", "expect_rows": "agent-none"}, KNOWLEDGE)
     assert str(failed) == "a: expected row agent-none, found no row"
 
 
-@pytest.mark.parametrize(("row", "expected"), [({"mood": "good"}, "column 'mood'"), ({"age": "old"}, "age 'old'"), ({"exposure": "x"}, "exposure 'x'")])
+@pytest.mark.parametrize(("row", "expected"), [({"mood": "good"}, "found 'mood'"), ({"age": "old"}, "found 'old'"), ({"exposure": "x"}, "found 'x'")])
 def test_what_cannot_be_read_is_named(row: dict[str, str], expected: str) -> None:
     with pytest.raises(VignetteError, match=expected):
         list(failures(row, KNOWLEDGE))
