@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_hooks.longest import longest
+from cds_hooks.printing import say
 from rules import Knowledge, KnowledgeError, load_knowledge
 from rules.assessing import SHIPPED_PROTOCOLS
 from rules.checking import Checked, Longest, check_protocol, shipped_problems
@@ -23,7 +24,7 @@ def run(paths: Sequence[str], vignettes: str | None) -> int:
     """Checks the named protocols, or all that ships; then runs the vignettes. Exit code 0, 1 or 2."""
     problems = [] if paths else shipped_problems()
     for problem in problems:
-        _say(str(problem))
+        say(str(problem))
     code = PROBLEMS if problems else CLEAN
     knowledge = _shipped_knowledge()
     if knowledge is None:
@@ -42,7 +43,7 @@ def _shipped_knowledge() -> Knowledge | None:
     try:
         return load_knowledge()
     except KnowledgeError as problem:
-        _say(str(problem))
+        say(str(problem))
         return None
 
 
@@ -55,24 +56,24 @@ def _check(path: Path, filled: Longest) -> int:
         return WRONG_USAGE if "readable file" in problem.expected else PROBLEMS
     spent = (time.perf_counter() - began) * 1000
     for found in checked.problems:
-        _say(str(found))
+        say(str(found))
         if found.example:
-            _say(f"    for example: {found.example}")
+            say(f"    for example: {found.example}")
     _say_status(checked)
     if checked.problems:
         return PROBLEMS
-    _say(f"{checked.name} is complete: {checked.rows} rows, {checked.topics} topics, proved in {spent:.0f} ms")
+    say(f"{checked.name} is complete: {checked.rows} rows, {checked.topics} topics, proved in {spent:.0f} ms")
     return CLEAN
 
 
 def _say_status(checked: Checked) -> None:
     if checked.unproved:
         topics = ", ".join(checked.unproved)
-        _say(f"{checked.name}: gaps not looked for in {topics}: a row that cannot be read may close them")
+        say(f"{checked.name}: gaps not looked for in {topics}: a row that cannot be read may close them")
     if checked.status == "draft":
-        _say(f"{checked.name}: status is draft: the service loads it only with ICANS_DEMO=1")
+        say(f"{checked.name}: status is draft: the service loads it only with ICANS_DEMO=1")
     if checked.status == "retired":
-        _say(f"{checked.name}: status is retired: the service does not load it")
+        say(f"{checked.name}: status is retired: the service does not load it")
 
 
 def _vignettes(protocols: Sequence[Path], name: str) -> int:
@@ -87,16 +88,16 @@ def _vignettes(protocols: Sequence[Path], name: str) -> int:
         _complain(f"{name}: vignettes as CSV or JSON in UTF-8 were expected ({problem})")
         return WRONG_USAGE
     except KnowledgeError as problem:
-        _say(str(problem))
+        say(str(problem))
         return PROBLEMS
     failed = [(place, said) for place, row in rows for said in _failures(row, knowledge)]
     for place, said in failed:
-        _say(f"{name}: {place}: {said}")
+        say(f"{name}: {place}: {said}")
     if not rows:
-        _say(f"{name}: at least one vignette was expected, found none")
+        say(f"{name}: at least one vignette was expected, found none")
     if failed or not rows:
         return PROBLEMS
-    _say(f"{name}: {len(rows)} vignettes pass")
+    say(f"{name}: {len(rows)} vignettes pass")
     return CLEAN
 
 
@@ -132,13 +133,6 @@ def _csv_rows(text: str) -> list[tuple[str, Any]]:
         found.append((f"line {lines[begins][0]}", row))
         begins = reader.line_num
     return found
-
-
-def _say(text: str) -> None:
-    """One line on standard output, whatever characters a document holds."""
-    encoding = sys.stdout.encoding or "utf-8"
-    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    print(plain.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _complain(text: str) -> None:

@@ -119,7 +119,7 @@ def check(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE…]", help="Protocols, by path or shipped id; none: all that ship.")
     ] = None,
-    vignettes: Annotated[str | None, typer.Option(help="A CSV of vignettes to run against the protocol.")] = None,
+    vignettes: Annotated[str | None, typer.Option(help="Vignettes, as CSV or in the published JSON layout, to run against the protocol.")] = None,
 ) -> None:
     """Check knowledge documents: every problem, one a line. Exit 0: clean; 1: problems; 2: wrong usage."""
     from cds_hooks import check_command

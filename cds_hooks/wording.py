@@ -226,7 +226,7 @@ def _findings(assessment: Assessment, full: bool) -> str:
         notes += graded.flags
         items.append(f"{_says(assessment, graded)}, {', '.join(notes)}")
     if full:
-        items += _baseline(assessment) + _notes(assessment) + _laboratory(assessment) + [_crs(assessment)]
+        items += _baseline(assessment) + _notes(assessment) + _laboratory(assessment) + [crs_said(assessment)]
     return f"Findings: {'; '.join(items)}." if items else "Findings: none that can be graded."
 
 
@@ -239,7 +239,7 @@ def _baseline(assessment: Assessment) -> list[str]:
     return [f"baseline before this course {said}, {age(found.at, assessment.snapshot.as_of)}: compare, not subtracted"]
 
 
-def _crs(assessment: Assessment) -> str:
+def crs_said(assessment: Assessment) -> str:
     """CRS in one phrase; not measured is never "none"."""
     found = assessment.crs
     if found.state == "unknown":

@@ -153,7 +153,7 @@ def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
     renal = renal_function(snapshot, knowledge.dosing, windows)
     asked = exposure is not None or presumed or facts["engager_draft"]
     advice = tuple(recommend(facts, p) for p in knowledge.protocols) if asked and not snapshot.deceased else ()
-    carried = _carries_recommendation(facts, grading)
+    carried = carries_recommendation(facts, grading)
     proposals = tuple(
         Proposal(row, dose, therapy.preferred and carried and dose.may_recommend)
         for one in advice
@@ -248,7 +248,7 @@ def _drives(charted: ChartedGrade, snapshot: ClinicalSnapshot, grading: Grading,
     return not {grading.tool, Domain.CONSCIOUSNESS} <= newer
 
 
-def _carries_recommendation(facts: Facts, grading: Grading) -> bool:
+def carries_recommendation(facts: Facts, grading: Grading) -> bool:
     """Whether a dose may be preselected: the grade rests on a charted domain, and on a fresh examination.
 
     D1 asks for a fresh score or consciousness; at grade 2 the score itself (model card E2: "offered,

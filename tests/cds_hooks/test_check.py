@@ -87,6 +87,11 @@ def test_a_missing_citation(protocol: dict[str, Any], tmp_path: Path, capsys: An
     assert "cites[0].ref: a known bibliography id was expected (" in text
 
 
+def test_a_therapy_without_an_indicator(protocol: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
+    del row(protocol, "steroid-grade-3")["advise"]["indicator"]
+    assert ".advise: 'indicator' was expected beside 'therapies', found none" in said(protocol, tmp_path, capsys)
+
+
 def test_every_problem_is_reported_not_only_the_first(protocol: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
     row(protocol, "steroid-grade-3")["topic"] = "steroids"
     row(protocol, "steroid-grade-2")["advise"]["therapies"][0]["dosing"] = "dexamethasone-by-the-bucket"

@@ -17,7 +17,6 @@ from snapshots import KNOWLEDGE, RUNNING, finding, graded, snapshot
 from rules import (
     Administration,
     ChartedGrade,
-    ClinicalSnapshot,
     Diagnosis,
     Domain,
     Measurement,
@@ -26,7 +25,6 @@ from rules import (
     Protocol,
     assess,
 )
-from rules.explaining import explain, facts_said
 from rules.facts import FACTS
 from rules.proving import flaws, sides
 from rules.recommending import recommend
@@ -147,28 +145,6 @@ def test_each_condition_is_exercised_on_both_sides(protocol: Protocol) -> None:
                 assert row.holds(failing) is False, (row.id, name)
 
 
-def test_the_explanation_of_case_1() -> None:
-    values = {LOC: "loc-awakens-to-voice", SEIZURE: "seizure-none", Domain.MOTOR: "motor-none", Domain.RAISED_ICP: "icp-none"}
-    assessment = assess(snapshot(values), KNOWLEDGE)
-    found = explain(assessment, KNOWLEDGE)
-    raises = {c.words: c.at_least for c in found.raises}
-    assert raises["ICE 0 to 2"] == 3
-    assert any("seizure that resolved rapidly" in words and grade == 3 for words, grade in raises.items())
-    assert [(c.words, c.at_most) for c in found.settles] == [("ICE 3 to 10", 2)]
-    assert {r.holds for r in found.rows} == {True, False}
-    assert all(r.because for r in found.rows)
-    assert [c.cell_at_least for c in found.cells] == [2, 0, 0, 0]
-
-
-def test_the_explanation_names_what_is_not_known() -> None:
-    assessment = assess(snapshot({ICE: 1}, age=None), KNOWLEDGE)
-    found = explain(assessment, KNOWLEDGE)
-    undecided = next(r for r in found.rows if r.row.id == "steroid-grade-3")
-    assert (undecided.holds, undecided.because) == (None, "not known: adult")
-    assert facts_said(assessment.facts)["adult"] == "not known"
-    assert explain(assess(ClinicalSnapshot(as_of=NOW), KNOWLEDGE), KNOWLEDGE).cells == ()
-
-
 def test_trend_and_peak() -> None:
     course = [finding(ICE, 9, 30), finding(ICE, 1, 20), finding(ICE, 6, 10), finding(ICE, 8, 1)]
     found = trend(assess(snapshot(course), KNOWLEDGE), KNOWLEDGE)
@@ -215,10 +191,3 @@ def test_readings_of_a_scale() -> None:
     found = proxies.by_number["gcs-motor", 3].finding(NOW, "Observation/g")
     assert found is not None
     assert (found.domain, found.value, found.proxy) == (Domain.RAISED_ICP, "icp-posturing", "GCS motor 3 (flexion to pain)")
-
-
-def test_everything_set_aside_explains_itself() -> None:
-    sedated = Administration("lorazepam", "benzodiazepine", NOW - timedelta(hours=3), "MedicationAdministration/l")
-    assessment = assess(snapshot([finding(ICE, 4, 1)], administrations=(RUNNING, sedated)), KNOWLEDGE)
-    assert assessment.grading.at_least is None
-    assert all(change.at_least >= 0 for change in explain(assessment, KNOWLEDGE).raises)
