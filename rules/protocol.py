@@ -84,7 +84,7 @@ class Protocol:
     status: str
     topics: tuple[Topic, ...]
     rows: tuple[Row, ...]
-    answers: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    answers: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def topic(self, topic_id: str) -> Topic:
         """A topic by its id."""

@@ -191,3 +191,10 @@ def test_readings_of_a_scale() -> None:
     found = proxies.by_number["gcs-motor", 3].finding(NOW, "Observation/g")
     assert found is not None
     assert (found.domain, found.value, found.proxy) == (Domain.RAISED_ICP, "icp-posturing", "GCS motor 3 (flexion to pain)")
+
+
+def test_a_changed_protocol_does_not_answer_from_the_old_ones_memory() -> None:
+    protocol = KNOWLEDGE.protocols[0]
+    facts = assess(snapshot({ICE: 5}), KNOWLEDGE).facts
+    assert recommend(facts, protocol).rows
+    assert recommend(facts, replace(protocol, rows=())).rows == ()
