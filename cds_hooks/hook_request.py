@@ -10,6 +10,7 @@ from cds_hooks import strict_json
 from cds_hooks.refusal import Refusal
 
 ORDER_HOOKS = ("order-sign", "order-select")
+MAX_TEXT = 1_000  # characters of an id or a name; ids of Epic reach 194
 
 _TYPED = re.compile(r"(?:.*/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[^/]+)(?:/_history/[^/]+)?")
 
@@ -76,6 +77,8 @@ def _text(members: Mapping[str, bytes], name: str, within: str = "") -> str:
     text = strict_json.value(raw, str, place, "a non-empty string")
     if not text.strip():
         raise Refusal(400, "value", f"{place} is empty; it must be a non-empty string.", place)
+    if len(text) > MAX_TEXT:
+        raise Refusal(400, "too-long", f"{place} is longer than {MAX_TEXT} characters.", place)
     return text
 
 
