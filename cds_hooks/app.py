@@ -23,12 +23,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cds_hooks import feedback, fhir_api, hook_request, http_body, telemetry
 from cds_hooks.answers import http_error, json_answer, outcome_answer, refused
 from cds_hooks.decide import Decision, decide
-from cds_hooks.middleware import Cors, RequestLog
+from cds_hooks.middleware import Cors, RequestLog, SecurityHeaders
 from cds_hooks.prefetch import gather
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import SERVICES, Service, discovery
 from cds_hooks.settings import Settings
 from cds_hooks.store import Store
+from cds_hooks.trust.guard import Guard, door
 from rules import Knowledge, load_knowledge
 
 Clock = Callable[[], datetime]
@@ -42,7 +43,7 @@ def create_app(
     store: Store | None = None,
     clock: Clock | None = None,
 ) -> Starlette:
-    """The service. Raises KnowledgeError or StoreError: then it does not start."""
+    """The service. Raises KnowledgeError, StoreError or SettingsError: then it does not start."""
     telemetry.configure()
     desk = Desk(
         settings,
@@ -54,14 +55,16 @@ def create_app(
         routes=[*_routes(desk), *fhir_api.routes(settings, desk.knowledge), *_demo_routes(settings)],
         middleware=[
             Middleware(RequestLog),
+            Middleware(SecurityHeaders, over_https=(settings.base_url or "").startswith("https:")),
             Middleware(
                 Cors,
-                allow_origins=["*"],
+                allow_origins=list(settings.origins),
                 allow_methods=["GET", "POST", "OPTIONS"],
                 allow_headers=["Accept", "Authorization", "Content-Type"],
                 expose_headers=["x-request-id"],
             ),
             Middleware(CrashGuard),
+            Middleware(Guard, door=door(settings)),
         ],
         exception_handlers={Refusal: refused, HTTPException: http_error},
     )

@@ -13,7 +13,7 @@ _GZIP = ("gzip", "x-gzip")
 
 
 async def read(request: Request, limit: int) -> bytes:
-    """The body, read up to `limit` bytes as sent and as unpacked. Raises Refusal (400, 413, 415)."""
+    """The body, read up to `limit` bytes as sent and as unpacked. Raises Refusal (413, 415)."""
     encoding = _readable(request)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
@@ -51,7 +51,8 @@ def _unpacked(body: bytes, limit: int) -> bytes:
     if len(plain) > limit:
         raise _too_long(limit)
     if not unpacker.eof or unpacker.unused_data:
-        raise Refusal(400, "structure", "The body is not one complete gzip member.", "http.content-encoding")
+        text = "The body is not one complete gzip member, as its Content-Encoding says."
+        raise Refusal(415, "not-supported", text, "http.content-encoding")
     return plain
 
 

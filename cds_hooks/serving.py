@@ -9,7 +9,7 @@ import sys
 import uvicorn
 
 from cds_hooks.app import create_app
-from cds_hooks.settings import Settings, is_loopback
+from cds_hooks.settings import Settings, SettingsError, is_loopback
 from cds_hooks.store import StoreError
 from rules import KnowledgeError
 
@@ -21,11 +21,12 @@ class CannotServe(Exception):  # noqa: N818  (said to the operator, with what to
 def serve(settings: Settings, host: str, port: int) -> int:
     """Serve until interrupted. Raises CannotServe: port taken, bad document, database not to be opened."""
     with _listening(host, port) as listener:
+        settings = placed(settings, host, listener.getsockname()[1])
         try:
             app = create_app(settings)
-        except (KnowledgeError, StoreError) as error:
+        except (KnowledgeError, StoreError, SettingsError) as error:
             raise CannotServe(str(error)) from error
-        if not is_loopback(host):
+        if not is_loopback(host) and not settings.tokens_checked:
             _warn(host)
         _announce(settings, host, listener.getsockname()[1])
         config = uvicorn.Config(
@@ -33,6 +34,19 @@ def serve(settings: Settings, host: str, port: int) -> int:
         )
         uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def placed(settings: Settings, host: str, port: int) -> Settings:
+    """The settings with what follows from the address: tokens are checked unless only this machine can reach it."""
+    local = is_loopback(host)
+    trust = settings.trust or ("open" if local else "jwt")
+    return settings.model_copy(
+        update={"trust": trust, "base_url": settings.base_url or (_base(host, port) if local else None)}
+    )
+
+
+def _base(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -47,7 +61,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _announce(settings: Settings, host: str, port: int) -> None:
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    base = _base(host, port)
     print(f"icans-cds: {base}/cds-services", file=sys.stderr)
     if settings.demo:
         print(f"icans-cds: demo page {base}/demo", file=sys.stderr)

@@ -102,7 +102,10 @@ class Settings(BaseSettings):
     def _public_base(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        return plain_url(url).removesuffix("/cds-services")
+        parts = urlsplit(url)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError
+        return url.rstrip("/").removesuffix("/cds-services")
 
     @field_validator("fhir_servers", "cors_origins", mode="before")
     @classmethod

@@ -15,11 +15,13 @@ MAX_STRING = 2_000_000  # bytes without a quote; FHIR R4 ends a string at 1 MiB,
 _BOM = b"\xef\xbb\xbf"
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _AS_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # +1, +1, -1, -1 as signed bytes
-_KNOWN = frozenset(
-    "hook hookInstance fhirServer fhirAuthorization context prefetch extension userId patientId encounterId draftOrders "
-    "selections patient administrations procedures observations conditions medications allergies encounter feedback card "
-    "outcome outcomeTimestamp acceptedSuggestions overrideReason resourceType parameter".split()
-)
+_KNOWN = {
+    "hook", "hookInstance", "fhirServer", "fhirAuthorization", "context", "prefetch", "extension",
+    "userId", "patientId", "encounterId", "draftOrders", "selections", "patient", "administrations",
+    "procedures", "observations", "conditions", "medications", "allergies", "encounter", "feedback",
+    "card", "outcome", "outcomeTimestamp", "acceptedSuggestions", "overrideReason", "resourceType",
+    "parameter",
+}
 
 T = TypeVar("T")
 
