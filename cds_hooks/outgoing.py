@@ -44,17 +44,17 @@ class Answer:
 
 
 class Call:
-    """One fetch of possibly several requests, all before one deadline (of `time.monotonic`)."""
+    """One fetch of possibly several requests, all within some seconds."""
 
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+    def __init__(self, seconds: float) -> None:
+        self._deadline = monotonic() + seconds
         self._aborted = False
         self._socket: Any = None
 
     @property
     def left(self) -> float:
         """Seconds. Raises NotHad when there are none."""
-        left = self.deadline - monotonic()
+        left = self._deadline - monotonic()
         if left <= 0 or self._aborted:
             raise NotHad("did not answer in time")
         return left
@@ -140,6 +140,7 @@ def get(using: requests.Session, url: str, headers: Mapping[str, str], call: Cal
         with using.get(
             url, headers=headers, timeout=call.left, allow_redirects=False, stream=True, proxies=proxies
         ) as answer:
+            call.left  # noqa: B018  (an aborted read looks like the end of the answer)
             if 300 <= answer.status_code < 400:
                 raise NotHad("answered with a redirect, which is not followed")
             if answer.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
@@ -164,4 +165,5 @@ def _body(answer: requests.Response, call: Call, limit: int) -> bytes:
         found += chunk
         if len(found) > limit:
             raise NotHad(f"answered with more than {limit} bytes")
+    call.left  # noqa: B018
     return bytes(found)

@@ -30,19 +30,17 @@ class Client:
         self.tenants = tenants
         self.keys = Keys(jwks, jku)
 
-    def may_name(self, jku: object) -> bool:
+    def may_name(self, jku: str | None) -> bool:
         """Whether a token of this client may carry this jku: the pinned one, and nothing is ever fetched for it.
 
         Where only a file was given, a jku of the issuer's own origin is taken as the decoration it is.
         """
         if jku is None:
             return True
-        if not isinstance(jku, str):
-            return False
         return jku == self.jku if self.jku is not None else _origin(jku) == _origin(self.iss) is not None
 
-    def speaks_for(self, tenant: object) -> bool:
-        return self.tenants is None or (isinstance(tenant, str) and tenant in self.tenants)
+    def speaks_for(self, tenant: str | None) -> bool:
+        return self.tenants is None or tenant in self.tenants
 
 
 def load(path: Path) -> Mapping[str, Sequence[Client]]:

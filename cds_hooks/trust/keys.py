@@ -85,7 +85,7 @@ class Keys:
                 return self.source.read_bytes()
             except OSError as error:
                 raise ValueError(f"cannot be read: {error.strerror}") from None
-        call = outgoing.Call(monotonic() + TIMEOUT)
+        call = outgoing.Call(TIMEOUT)
         watch = threading.Timer(TIMEOUT, call.abort)
         watch.daemon = True
         watch.start()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from time import time
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Table, create_engine, event
 from sqlalchemy.dialects import postgresql
@@ -43,20 +44,23 @@ class UsedTokens:
         except (SQLAlchemyError, ImportError) as error:
             why = str(getattr(error, "orig", None) or error).strip()
             raise StoreError(f"The store of used tokens cannot be opened: {why}") from error
-        self.local = self._engine.dialect.name == "sqlite"  # some 30 us: no thread is needed
+        self.local = self._engine.dialect.name == "sqlite"  # about 20 us: no thread is needed
+        self._sqlite = self._engine.raw_connection().driver_connection if self.local else None
         self._lock = threading.Lock()
         self._cleaned = 0.0
 
     def first_use(self, issuer: str, jti: str, until: int) -> bool:
-        """True the first time, False ever after until `until`. Raises SQLAlchemyError when it cannot be known."""
+        """True the first time, False ever after until `until`. Raises the database's error when it cannot be known."""
         identity = hashlib.sha256(f"{len(issuer)}:{issuer}{jti}".encode()).digest()
         now = time()
-        with self._lock, self._engine.begin() as connection:
+        with self._lock:
             if now - self._cleaned > CLEAN_EVERY:
                 self._cleaned = now
-                connection.execute(USED.delete().where(USED.c.until < int(now)))
-            if self.local:
-                return connection.exec_driver_sql(_SQLITE, (identity, until)).rowcount == 1
+                with self._engine.begin() as connection:
+                    connection.execute(USED.delete().where(USED.c.until < int(now)))
+            if self._sqlite is not None:  # straight to the driver: a quarter of the time
+                return bool(self._sqlite.execute(_SQLITE, (identity, until)).rowcount == 1)
+        with self._engine.begin() as connection:
             return connection.execute(_POSTGRESQL, {"id": identity, "until": until}).rowcount == 1
 
     def __len__(self) -> int:
@@ -81,9 +85,10 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
-def _quick(connection: object, _: object) -> None:
+def _quick(connection: Any, _: object) -> None:
     """No wait for the disk: what a power cut may lose is a minute of tokens, each bound to its URL and its hour."""
-    cursor = connection.cursor()  # type: ignore[attr-defined]
+    connection.isolation_level = None  # each statement is its own transaction
+    cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -34,10 +34,10 @@ def jwks(*kids: str) -> dict[str, Any]:
 
 
 def token(url: str, alg: str = "ES384", key: Any = None, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-    """A good token for a URL. A claim or header changed to ... is left out."""
+    """A good token for a URL. A claim or header changed to ... is left out; a function is given the time."""
     now = int(time.time())
     good = {"iss": ISS, "aud": url, "exp": now + 300, "iat": now, "jti": uuid4().hex}
-    payload = {name: value for name, value in (good | claims).items() if value is not ...}
+    payload = {k: v(now) if callable(v) else v for k, v in (good | claims).items() if v is not ...}
     head = {name: value for name, value in ({"kid": alg} | (headers or {})).items() if value is not ...}
     return jwt.encode(payload, KEYS[alg] if key is None else key, algorithm=alg, headers=head)
 

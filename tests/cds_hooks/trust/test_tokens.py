@@ -69,7 +69,6 @@ def flipped(good: str) -> str:
     return f"{head}.{b64(changed | {'exp': changed['exp'] + 1})}.{signature}"
 
 
-NOW = int(time.time())
 BAD = {
     "none": lambda: None,
     "empty": lambda: "",
@@ -102,18 +101,18 @@ BAD = {
     "no audience": lambda: token(URL, aud=...),
     "empty audience": lambda: token(URL, aud=[]),
     "audience of objects": lambda: token(URL, aud=[{"a": 1}]),
-    "expired": lambda: token(URL, exp=NOW - 3600, iat=NOW - 3900),
-    "just expired": lambda: token(URL, exp=NOW - 40, iat=NOW - 300),
+    "expired": lambda: token(URL, exp=lambda now: now - 3600, iat=lambda now: now - 3900),
+    "just expired": lambda: token(URL, exp=lambda now: now - 40, iat=lambda now: now - 300),
     "no exp": lambda: token(URL, exp=...),
-    "exp as text": lambda: token(URL, exp=str(NOW + 300)),
+    "exp as text": lambda: token(URL, exp=lambda now: str(now + 300)),
     "exp true": lambda: token(URL, exp=True),
     "exp infinite": lambda: token(URL, exp=float("inf")),
     "exp not a number": lambda: token(URL, exp=float("nan")),
-    "exp a list": lambda: token(URL, exp=[NOW + 300]),
+    "exp a list": lambda: token(URL, exp=lambda now: [now + 300]),
     "no iat": lambda: token(URL, iat=...),
-    "from the future": lambda: token(URL, iat=NOW + 600),
-    "nbf in the future": lambda: token(URL, nbf=NOW + 600),
-    "issued long ago": lambda: token(URL, iat=NOW - 86_400, exp=NOW + 86_400),
+    "from the future": lambda: token(URL, iat=lambda now: now + 600),
+    "nbf in the future": lambda: token(URL, nbf=lambda now: now + 600),
+    "issued long ago": lambda: token(URL, iat=lambda now: now - 86_400, exp=lambda now: now + 86_400),
     "no jti": lambda: token(URL, jti=...),
     "empty jti": lambda: token(URL, jti=""),
     "jti a number": lambda: token(URL, jti=7),
@@ -133,11 +132,11 @@ def test_a_good_token_passes(client: TestClient, alg: str) -> None:
     [
         {"aud": [URL, "https://elsewhere.example.org"]},
         {"aud": f"{URL}/"},
-        {"exp": NOW + 86_400},  # a client that makes tokens for a day
-        {"nbf": NOW - 300, "sub": "client-id"},  # Epic
-        {"exp": NOW - 20, "iat": NOW - 300},  # a clock that differs
-        {"iat": NOW + 20},
-        {"iat": NOW + 0.5},
+        {"exp": lambda now: now + 86_400},  # a client that makes tokens for a day
+        {"nbf": lambda now: now - 300, "sub": "client-id"},  # Epic
+        {"exp": lambda now: now - 20, "iat": lambda now: now - 300},  # a clock that differs
+        {"iat": lambda now: now + 20},
+        {"iat": lambda now: now + 0.5},
         {"tenant": "ward"},
     ],
 )
@@ -220,7 +219,7 @@ def test_a_preflight_needs_no_token_and_by_default_allows_no_origin(client: Test
 def test_the_reason_is_in_the_log_and_the_token_is_not(
     client: TestClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = token(URL, exp=NOW - 3600, iat=NOW - 3900, jti="secret-jti")
+    shown = token(URL, exp=lambda now: now - 3600, iat=lambda now: now - 3900, jti="secret-jti")
     post(client, shown)
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert (line["status"], line["refused"]) == (401, "token: expired")
