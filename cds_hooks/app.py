@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cds_hooks import feedback, fhir_api, hook_request, http_body, telemetry
 from cds_hooks.answers import http_error, json_answer, outcome_answer, refused
 from cds_hooks.decide import Decision, decide
+from cds_hooks.fhir_client import FhirClient
 from cds_hooks.middleware import Cors, RequestLog, SecurityHeaders
 from cds_hooks.prefetch import gather
 from cds_hooks.refusal import Refusal
@@ -80,6 +81,7 @@ class Desk:
         self.knowledge = knowledge
         self.store = store
         self.clock = clock
+        self.fhir = FhirClient(settings.fhir_servers, settings.fetch_ms, settings.max_body)
         self.discovery = msgspec.json.encode(discovery())
         self.etag = f'"{hashlib.sha256(self.discovery).hexdigest()[:32]}"'
 
@@ -99,6 +101,7 @@ class Desk:
             log = request.state.log
             log["service"] = service.id
             call = hook_request.parse(await http_body.read(request, self.settings.max_body), service.hook)
+            call = await self.fhir.fill(call)
             decision = decide(
                 call,
                 gather(call),

@@ -26,6 +26,7 @@ from cds_hooks.settings import is_loopback
 
 T = TypeVar("T")
 
+LATE = "did not answer in time"
 _CHUNK = 65_536  # bytes
 _IN_USE = threading.local()
 
@@ -56,7 +57,7 @@ class Call:
         """Seconds. Raises NotHad when there are none."""
         left = self._deadline - monotonic()
         if left <= 0 or self._aborted:
-            raise NotHad("did not answer in time")
+            raise NotHad(LATE)
         return left
 
     def uses(self, connected: Any) -> None:
@@ -147,7 +148,7 @@ def get(using: requests.Session, url: str, headers: Mapping[str, str], call: Cal
                 raise NotHad("answered in an encoding that was not asked for")
             return Answer(answer.status_code, answer.headers, _body(answer, call, limit))
     except requests.Timeout:
-        raise NotHad("did not answer in time") from None
+        raise NotHad(LATE) from None
     except (requests.RequestException, HTTPError, OSError, ValueError):  # their texts name the URL
         call.left  # noqa: B018  (raises when the reason is the deadline)
         raise NotHad("could not be reached") from None

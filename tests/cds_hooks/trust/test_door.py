@@ -134,7 +134,7 @@ def test_what_p384_costs_is_its_signature_alone(tmp_path: Path) -> None:
     opened = door(settings(tmp_path, rate_limit=0))
     best = min(asyncio.run(_cost(opened, "ES384")) for _ in range(5))
     print(f"ES384: {best:.3f} ms, of it {arithmetic:.3f} the signature")
-    assert best - arithmetic <= 0.25
+    assert best <= 2 * arithmetic
 
 
 def test_the_reason_of_a_refusal_is_one_word(tmp_path: Path) -> None:
