@@ -127,6 +127,14 @@ def check(
     raise typer.Exit(check_command.run(files or [], vignettes))
 
 
+@app.command()
+def doctor() -> None:
+    """Check settings, database, knowledge, FHIR servers and client keys: a line each, with the fix. Exit 1: fix."""
+    from cds_hooks import doctor as examining
+
+    raise typer.Exit(examining.run())
+
+
 def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, tzinfo | None]:
     """The instant asked for, the knowledge and the zone by the settings. Exits with 2 when one is wrong."""
     from cds_hooks import settings
