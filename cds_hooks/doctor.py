@@ -32,7 +32,8 @@ class Found:
     fix: str = ""
 
     def __str__(self) -> str:
-        return f"{MARKS[self.state]}  {self.what}: {self.said}" + (f". {self.fix}" if self.fix else "")
+        said = " ".join(self.said.split())  # a database answers in several lines
+        return f"{MARKS[self.state]}  {self.what}: {said}" + (f". {self.fix}" if self.fix else "")
 
 
 def run() -> int:

@@ -40,8 +40,8 @@ def test_all_is_well(tmp_path: Path) -> None:
         )
     assert code == 0
     assert all(line.startswith("ok") for line in lines.values()), lines
-    assert "4 keys" in lines["client https"]
-    assert {"settings", "database", "knowledge", "client https"} <= set(lines)
+    assert "4 keys" in lines["client https://ehr.example.org"]
+    assert {"settings", "database", "knowledge", "client https://ehr.example.org"} <= set(lines)
     assert any(name.startswith("FHIR server") for name in lines)
 
 
