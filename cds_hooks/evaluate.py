@@ -160,8 +160,9 @@ def moment(text: str, zone: tzinfo | None) -> datetime:
     """An exact time as given by a user or a Bundle. Raises Refusal."""
     try:
         return exact_time(text, zone)
-    except Unreadable as problem:
-        raise Refusal(400, "value", f"The time of the evaluation: {problem}") from None
+    except Unreadable:
+        text = "The time of the evaluation is not an exact time with its offset, such as 2026-11-22T08:00:00Z."
+        raise Refusal(400, "value", text) from None
 
 
 def _id(body: bytes) -> UUID:

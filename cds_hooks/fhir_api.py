@@ -61,7 +61,7 @@ async def _read(request: Request) -> Response:
     kind, identity = request.path_params["kind"], request.path_params["identity"]
     found = published().get(kind, {}).get(identity)
     if found is None:
-        raise Refusal(404, "not-found", f"There is no {kind}/{identity} here.")
+        raise Refusal(404, "not-found", "There is no such resource here.")
     return _answer(found)
 
 
@@ -69,7 +69,7 @@ async def _search(request: Request) -> Response:
     """Every published resource of a type; `url` narrows to one."""
     kind, url = request.path_params["kind"], request.query_params.get("url")
     if kind not in published():
-        raise Refusal(404, "not-found", f"Nothing of type {kind} is published; {', '.join(published())} are.")
+        raise Refusal(404, "not-found", f"Nothing of this type is published; {', '.join(published())} are.")
     found = [r for r in published()[kind].values() if url in (None, r["url"])]
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
     if found:

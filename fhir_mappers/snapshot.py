@@ -17,6 +17,7 @@ from fhir_mappers.medication_request import order
 from fhir_mappers.patient import Person, person
 from fhir_mappers.reading import Given, Record, doubled_key, read
 from fhir_mappers.views import (
+    ELEMENTS,
     AllergyIntolerance,
     Condition,
     Medication,
@@ -224,7 +225,8 @@ def _refused(record: Record, chart: Chart) -> MappingIssue | None:
         return MappingIssue(record.evidence, "carries a modifierExtension that is not known: not used")
     doubled = doubled_key(record.raw)
     if doubled is not None:
-        return MappingIssue(record.evidence, f"has the key {doubled[:40]!r} twice: not used")
+        key = f"the key {doubled!r}" if doubled in ELEMENTS else "a key"
+        return MappingIssue(record.evidence, f"has {key} twice: not used")
     return None
 
 
