@@ -27,7 +27,7 @@ from cds_hooks.middleware import Cors, RequestLog
 from cds_hooks.prefetch import gather
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import SERVICES, Service, discovery
-from cds_hooks.settings import Settings
+from cds_hooks.settings import Settings, site
 from cds_hooks.store import Store
 from rules import Knowledge, load_knowledge
 
@@ -77,6 +77,7 @@ class Desk:
         self.knowledge = knowledge
         self.store = store
         self.clock = clock
+        self.site = site(settings)
         self.discovery = msgspec.json.encode(discovery())
         self.etag = f'"{hashlib.sha256(self.discovery).hexdigest()[:32]}"'
 
@@ -102,7 +103,7 @@ class Desk:
                 self.knowledge,
                 as_of=self.clock(),
                 decision_id=uuid4(),
-                zone=self.settings.zone,
+                site=self.site,
             )
             log |= _told(decision)
             answer = json_answer({"cards": decision.cards})

@@ -48,7 +48,10 @@ def cards(
         for index, row in enumerate(speaking):
             rows = [row, *(r for r in advice.rows if r is not row)] if index == 0 else [row]
             found.append(_card(decision_id, row, rows, advice, assessment, issues, knowledge, full=index == 0))
-            offered = _suggestions(decision_id, row, assessment, orders, patient_id, encounter_id)
+            named = named_in_words(row, assessment, issues)
+            if named:
+                found[-1]["detail"] += f"\n\n{wording.duplication(named)}"
+            offered = _suggestions(decision_id, row, assessment, orders, patient_id, encounter_id, not named)
             if offered:
                 found[-1]["suggestions"] = offered
                 found[-1]["selectionBehavior"] = "at-most-one" if len(row.therapies) > 1 else "any"
@@ -60,11 +63,12 @@ def cards(
 def _could_matter(assessment: Assessment, issues: Sequence[MappingIssue]) -> bool:
     """Whether a record that could not be used may have changed the answer: then silence would be a lie.
 
-    A patient at risk: any record of a domain. Any other: an ICE score or an ICANS diagnosis.
+    A patient at risk: any record of a domain. Any other: an ICE score, an ICANS diagnosis, or a product
+    named in words only.
     """
     if assessment.snapshot.deceased:
         return False
-    return any(i.domain is not None and (assessment.applicable or i.domain in ("ice", "icans")) for i in issues)
+    return any(i.domain is not None and (assessment.applicable or i.domain in ("ice", "icans", "exposure")) for i in issues)
 
 
 def _unevaluated(
@@ -132,7 +136,9 @@ def _suggestions(
     orders: Mapping[str, bytes],
     patient_id: str,
     encounter_id: str | None,
+    drugs: bool,
 ) -> list[dict[str, Any]]:
+    """What a row offers; no drug when a record names it in words only, as it may be a duplicate."""
     offered = [
         {
             "label": f"{p.dose.substance.capitalize()} {p.dose.text}",
@@ -140,7 +146,7 @@ def _suggestions(
             "action": _create(p.dose.substance, p.dose.text, proposed_order(p.dose, patient_id, encounter_id)),
         }
         for p in assessment.proposals
-        if p.row is row
+        if p.row is row and drugs
     ]
     offered += _holds(row, assessment, orders)
     return [
@@ -152,6 +158,12 @@ def _suggestions(
         }
         for number, one in enumerate(offered)
     ]
+
+
+def named_in_words(row: Row, assessment: Assessment, issues: Sequence[MappingIssue]) -> list[MappingIssue]:
+    """The records whose text, but no code, names a drug that a row proposes."""
+    proposed = {p.dose.substance for p in assessment.proposals if p.row is row}
+    return [issue for issue in issues if issue.named in proposed]
 
 
 def _create(substance: str, text: str, resource: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from fhir_mappers.codes import load_terminology
+from fhir_mappers.concept_maps import ConceptMapError, with_site_maps
+from fhir_mappers.site import Site
 from rules.assessing import SHIPPED_PROTOCOLS
 
 PREFIX = "ICANS_"
@@ -22,6 +25,7 @@ EXPECTED = {
     "demo": "1 or 0",
     "protocol": f"ids of shipped protocols ({', '.join(SHIPPED_PROTOCOLS)}) or paths of documents, separated by commas or {os.pathsep!r}",
     "timezone": "an IANA time zone name, such as Europe/London",
+    "concept_maps": f"paths of FHIR R4 ConceptMaps, separated by commas or {os.pathsep!r}",
     "max_body": "a whole number of bytes above 0",
 }
 
@@ -39,6 +43,7 @@ class Settings(BaseSettings):
     trust: str = "open"
     demo: bool = False
     protocol: Annotated[tuple[Path, ...], NoDecode] = ()
+    concept_maps: Annotated[tuple[Path, ...], NoDecode] = ()
     timezone: str | None = None
     max_body: int = Field(default=8_000_000, gt=0)  # bytes
 
@@ -61,7 +66,7 @@ class Settings(BaseSettings):
             raise ValueError
         return trust
 
-    @field_validator("protocol", mode="before")
+    @field_validator("protocol", "concept_maps", mode="before")
     @classmethod
     def _paths(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -72,6 +77,13 @@ class Settings(BaseSettings):
     @classmethod
     def _existing(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
         if not all(path.is_file() or str(path) in SHIPPED_PROTOCOLS for path in paths):
+            raise ValueError
+        return paths
+
+    @field_validator("concept_maps")
+    @classmethod
+    def _files(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not all(path.is_file() for path in paths):
             raise ValueError
         return paths
 
@@ -92,6 +104,16 @@ def load() -> Settings:
         raise SettingsError("\n".join(lines)) from None
 
 
+def site(chosen: Settings) -> Site:
+    """How records are read here. Raises SettingsError when a concept map cannot be used."""
+    if not chosen.concept_maps:
+        return Site(chosen.zone)
+    try:
+        return Site(chosen.zone, with_site_maps(load_terminology(), chosen.concept_maps))
+    except (ConceptMapError, OSError) as problem:
+        raise SettingsError(f"{PREFIX}CONCEPT_MAPS: {problem}") from None
+
+
 def is_loopback(host: str) -> bool:
     """True if only this machine can reach the address. A name other than localhost counts as reachable."""
     try:
@@ -102,6 +124,6 @@ def is_loopback(host: str) -> bool:
 
 def _said(name: str, value: Any) -> str:
     shown = re.sub(r"//[^/@]*@", "//***@", str(value))  # a database URL may hold a password
-    if name == "protocol":
-        shown = os.environ.get(f"{PREFIX}PROTOCOL", shown)
+    if name in ("protocol", "concept_maps"):
+        shown = os.environ.get(f"{PREFIX}{name.upper()}", shown)
     return f"{PREFIX}{name.upper()}={shown}: expected {EXPECTED.get(name, 'another value')}"
