@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cds_hooks import records_cli
+
 if TYPE_CHECKING:
     from rules import Knowledge
 
@@ -19,6 +21,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(records_cli.db, name="db")
+app.add_typer(records_cli.audit, name="audit")
+app.command()(records_cli.feedback)
 
 
 class Format(StrEnum):

@@ -29,7 +29,7 @@ def serve(settings: Settings, host: str, port: int) -> int:
             _warn(host)
         _announce(settings, host, listener.getsockname()[1])
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", server_header=False
+            app, log_level="warning", access_log=False, lifespan="on", server_header=False
         )
         uvicorn.Server(config).run(sockets=[listener])
     return 0

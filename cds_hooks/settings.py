@@ -6,10 +6,10 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rules.assessing import SHIPPED_PROTOCOLS
@@ -22,6 +22,9 @@ EXPECTED = {
     "demo": "1 or 0",
     "protocol": f"ids of shipped protocols ({', '.join(SHIPPED_PROTOCOLS)}) or paths of documents, separated by commas or {os.pathsep!r}",
     "timezone": "an IANA time zone name, such as Europe/London",
+    "patient_reference": '"hash" or "plain"',
+    "patient_key": "at least 16 characters, kept secret and kept for as long as the records",
+    "patient_key_file": "a file that can be read and holds the key",
     "max_body": "a whole number of bytes above 0",
 }
 
@@ -40,6 +43,9 @@ class Settings(BaseSettings):
     demo: bool = False
     protocol: Annotated[tuple[Path, ...], NoDecode] = ()
     timezone: str | None = None
+    patient_reference: Literal["hash", "plain"] = "hash"
+    patient_key: SecretStr | None = Field(default=None, min_length=16)
+    patient_key_file: Path | None = None
     max_body: int = Field(default=8_000_000, gt=0)  # bytes
 
     @property
