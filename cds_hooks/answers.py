@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cds_hooks import metrics
 from cds_hooks.refusal import Refusal
 from cds_hooks.store import StoreUnavailable
 
@@ -31,6 +32,7 @@ def not_recorded(request: Request, error: Exception) -> Response:
     """The store did not take it: nothing is answered that is not recorded, and the caller may try again."""
     assert isinstance(error, StoreUnavailable)
     request.state.log["store"] = error.why
+    metrics.not_recorded(error.why)
     text = f"Nothing was recorded and no advice is given: {error.why}. Try again; the request was not at fault."
     response = outcome_answer(Refusal(503, "no-store", text))
     response.headers["retry-after"] = "5"

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
-from time import perf_counter
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -24,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cds_hooks import feedback, fhir_api, hook_request, http_body, telemetry
+from cds_hooks import feedback, fhir_api, hook_request, http_body, metrics, telemetry
 from cds_hooks.answers import http_error, json_answer, not_recorded, outcome_answer, refused
 from cds_hooks.decide import Decision, decide
 from cds_hooks.middleware import Cors, RequestLog
@@ -75,6 +74,7 @@ def create_app(
         lifespan=desk.lifespan,
         exception_handlers={Refusal: refused, HTTPException: http_error, StoreUnavailable: not_recorded},
     )
+    app.state.store = desk.store
     app.router.redirect_slashes = False  # a redirect fails in a preflight; both spellings are routes
     return app
 
@@ -117,27 +117,43 @@ class Desk:
         await on_disk(self.store.probe())
         return json_answer({"status": "ready"})
 
+    async def measured(self, _: Request) -> Response:
+        return Response(metrics.exposition(), headers={"content-type": metrics.CONTENT_TYPE})
+
     def answer(self, service: Service) -> Handler:
         async def handle(request: Request) -> Response:
             log = request.state.log
             log["service"] = service.id
-            began = perf_counter()
-            call = hook_request.parse(await http_body.read(request, self.settings.max_body), service.hook)
+            stages = metrics.Stages()
+            body = await http_body.read(request, self.settings.max_body)
+            stages.done("receive")
+            call = hook_request.parse(body, service.hook)
+            metrics.asked(call)
+            records = gather(call)
+            stages.done("read")
             decision = decide(
                 call,
-                gather(call),
+                records,
                 self.knowledge,
                 as_of=self.clock(),
                 decision_id=uuid4(),
                 zone=self.settings.zone,
             )
+            stages.done("decide")
             log |= _told(decision)
             answer = json_answer({"cards": decision.cards})
-            took = int((perf_counter() - began) * 1e6)
+            metrics.decided(service.id, records, decision)
+            stages.done("answer")
             kept = self.store.append(
-                decision, service.id, call.hook_instance, request_id=log["request_id"], latency_us=took
+                decision,
+                service.id,
+                call.hook_instance,
+                request_id=log["request_id"],
+                latency_us=stages.microseconds,
             )
             await on_disk(kept)
+            stages.done("record")
+            stages.all_done()
             return answer  # only what is recorded is sent
 
         return handle
@@ -149,6 +165,7 @@ class Desk:
             items = feedback.parse(await http_body.read(request, self.settings.max_body))
             heard = await on_disk(self.store.add_feedback(service.id, items, self.clock()))
             count = FeedbackCount.of(heard)
+            metrics.heard(heard)
             log |= {"stored": count.stored, "repeated": count.repeated, "unmatched": count.unmatched}
             return Response(status_code=200)  # the same whether or not the card is ours
 
@@ -187,6 +204,7 @@ class CrashGuard:
 
 def _routes(desk: Desk) -> list[BaseRoute]:
     routes = [*_both("/cds-services", desk.discover, "GET")]
+    routes += [*_both("/metrics", desk.measured, "GET")]
     routes += [*_both("/healthz", desk.health, "GET"), *_both("/readyz", desk.ready, "GET")]
     for service in SERVICES:
         routes += _both(f"/cds-services/{service.id}", desk.answer(service), "POST")

@@ -39,12 +39,13 @@ class Format(StrEnum):
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that answer, one a core.", min=1, max=256)] = 1,
 ) -> None:
     """Serve the CDS Hooks endpoints. Settings are environment variables ICANS_*."""
     from cds_hooks import serving, settings
 
     try:
-        raise typer.Exit(serving.serve(settings.load(), host, port))
+        raise typer.Exit(serving.serve(settings.load(), host, port, workers))
     except settings.SettingsError as error:
         raise _stop(str(error), code=2) from None
     except serving.CannotServe as error:

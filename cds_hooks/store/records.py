@@ -60,7 +60,7 @@ def decision_rows(
     The record keeps the cards too, so that the hash covers them; every Patient/id in it is replaced.
     """
     identity, recorded = str(decision.id), decision.record
-    cards = _card_rows(identity, decision)
+    cards = card_rows(decision)
     patient = str(recorded.get("patient", ""))
     kept = {**recorded, "cards": [{name: card[name] for name in ("uuid", "topic", "row")} for card in cards]}
     reference = pseudonym(patient) if patient else None
@@ -100,7 +100,9 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
-def _card_rows(identity: str, decision: Decision) -> list[dict[str, Any]]:
+def card_rows(decision: Decision) -> list[dict[str, Any]]:
+    """Each card with its topic and the protocol row that speaks; None: no row of the topic does."""
+    identity = str(decision.id)
     rows = {_alphanumeric(str(one.get("topic"))): one.get("row") for one in decision.record.get("advice", [])}
     topics = {card["uuid"]: card["source"]["topic"]["code"] for card in decision.cards}
     return [

@@ -27,9 +27,9 @@ class Cluster:
     def url(self, name: str) -> str:
         return f"postgresql://icans@127.0.0.1:{self.port}/{name}"
 
-    def create(self, name: str, template: str = "template0") -> str:
+    def create(self, name: str, template: str = "template0", tablespace: str = "pg_default") -> str:
         """A new database; its URL."""
-        self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" TABLESPACE "{tablespace}"')
         return self.url(name)
 
     def sql(self, statement: str, database: str = "postgres") -> None:
