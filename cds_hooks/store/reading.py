@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, func, or_, select
+from sqlalchemy import Table, func, select
 from sqlalchemy.engine import Connection, Engine
 
 from cds_hooks.store.tables import CARDS, CHAINED, CHAINS, CHECKPOINTS, DECISIONS, FEEDBACK
@@ -70,10 +70,9 @@ def checkpoints(connection: Connection) -> dict[str, Row]:
 def found(engine: Engine, identity: str) -> list[dict[str, Any]]:
     """The decisions of an id: their own, of a card, or of a request; each with cards and feedback."""
     with snapshot(engine) as connection:
-        of_card = select(CARDS.c.decision_id).where(CARDS.c.uuid == identity)
-        query = select(DECISIONS).where(
-            or_(DECISIONS.c.id == identity, DECISIONS.c.request_id == identity, DECISIONS.c.id.in_(of_card))
-        )
+        named = set(connection.scalars(select(CARDS.c.decision_id).where(CARDS.c.uuid == identity)))
+        named |= set(connection.scalars(select(DECISIONS.c.id).where(DECISIONS.c.request_id == identity)))
+        query = select(DECISIONS).where(DECISIONS.c.id.in_({identity, *named}))
         decisions = [plain(row) for row in connection.execute(query).mappings()]
         cards = cards_of(connection, [row["id"] for row in decisions])
         return [

@@ -54,7 +54,7 @@ DECISIONS = Table(
     Column("service", Text, nullable=False),
     Column("hook_instance", Text, nullable=False),
     Column("record", Text, nullable=False),  # JSON
-    Column("request_id", Text),
+    Column("request_id", Text, index=True),
     Column("patient", Text, index=True),  # keyed hash, or plain by setting
     Column("latency_us", Integer),  # microseconds from the request to handing over this row
     Column("chain", Text),  # null: recorded before there were chains
