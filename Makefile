@@ -59,8 +59,8 @@ $(VENV)/.test-stamp: requirements-test.lock $(VENV)/.run-stamp
 bench: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench
 	@test -x .venvs/healthchain/bin/python || { "$(PYTHON)" -m venv .venvs/healthchain && .venvs/healthchain/bin/python -m pip --disable-pip-version-check --quiet install "healthchain==0.16.1" "uvicorn[standard]"; } || { echo "HealthChain was not installed: measured without it" >&2; rm -rf .venvs/healthchain; }
-	$(BIN)/python tests/bench --write docs/benchmarks.md
+	PYTHONPATH=tests/support $(BIN)/python tests/bench --write docs/benchmarks.md
 
 soak: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench
-	$(BIN)/python tests/bench --soak 200000
+	PYTHONPATH=tests/support $(BIN)/python tests/bench --soak 200000

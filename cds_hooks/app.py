@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
@@ -95,6 +96,8 @@ class Desk:
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Warm before the first connection is taken; at the end, what waits is written."""
         warm(self.knowledge, self.clock())
+        gc.collect()
+        gc.freeze()  # documents and models stay: the collector need not look at them again
         self.warm = True
         yield
         self.warm = False

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -39,7 +39,8 @@ def exact_time(text: str, zone: tzinfo | None = None) -> datetime:
     minutes, seconds, fraction, offset = found.groups()
     try:
         moment = datetime.fromisoformat(f"{minutes}{seconds or ':00'}{(fraction or '')[:7]}{offset or ''}")
-        moment.astimezone(UTC)
+        if not 1 < moment.year < MAXYEAR:
+            moment.astimezone(UTC)  # at the ends of time an offset may lead beyond
     except (ValueError, OverflowError) as problem:
         raise Unreadable(f"time {text[:40]!r} does not exist ({problem})") from None
     if offset is not None:
@@ -177,4 +178,6 @@ def reference_key(text: str) -> str:
 
 def refers_to(reference: Reference | None, keys: frozenset[str]) -> bool:
     """Whether a literal reference names one of the keys; a logical or missing one does not."""
-    return reference is not None and reference.reference is not None and reference_key(reference.reference) in keys
+    if reference is None or reference.reference is None:
+        return False
+    return reference.reference in keys or reference_key(reference.reference) in keys

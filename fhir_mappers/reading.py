@@ -39,6 +39,7 @@ class _Link(Struct, gc=False):
 
 
 class _Bundle(Struct, gc=False):
+    resourceType: str | None = None
     entry: list[_Entry] | None = None
     link: list[_Link] | None = None
     timestamp: str | None = None
@@ -67,16 +68,16 @@ _views = {name: msgspec.json.Decoder(view) for name, view in VIEWS.items()}
 _NULL = b"null"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """One resource as it came: its raw bytes and the fullUrl of its entry."""
+class Given(Struct, frozen=True, gc=False):
+    """One resource as it came: its raw bytes, the fullUrl of its entry, its type and its id."""
 
     raw: bytes
     full_url: str | None = None
+    kind: str = ""
+    id: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, gc=False):
     """One resource that could be read: its view, its bytes, and the name it is cited by."""
 
     view: Resource
@@ -105,28 +106,30 @@ def unwrap(raw: bytes, name: str) -> Unwrapped:
     try:
         if raw[:1] == b"[":
             for index, item in enumerate(_list.decode(raw)):
-                _add(found, Given(bytes(item)), f"{name}[{index}]")
+                _add(found, bytes(item), None, f"{name}[{index}]")
             return found
-        head = _head.decode(raw)
-        if head.resourceType != "Bundle":
-            _add(found, Given(raw), name)
-            return found
-        _unwrap_bundle(raw, name, found)
+        _unwrap_one(raw, name, found)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         found.issues.append(MappingIssue(name, f"could not be read: {_plain(problem)}"))
         found.incomplete = True
     return found
 
 
-def _unwrap_bundle(raw: bytes, name: str, found: Unwrapped) -> None:
+def _unwrap_one(raw: bytes, name: str, found: Unwrapped) -> None:
     try:
         bundle = _bundle.decode(raw)
     except msgspec.ValidationError:
+        if _head.decode(raw).resourceType != "Bundle":
+            _add(found, raw, None, name)
+            return
         for index, item in enumerate(_loose_bundle.decode(raw).entry or ()):
             try:
                 _add_entry(found, _entry.decode(item), f"{name}.entry[{index}]")
             except msgspec.DecodeError as problem:
                 found.issues.append(MappingIssue(f"{name}.entry[{index}]", f"could not be read: {_plain(problem)}"))
+        return
+    if bundle.resourceType != "Bundle":
+        _add(found, raw, None, name)
         return
     found.timestamp = bundle.timestamp
     if any(link.relation == "next" for link in bundle.link or ()):
@@ -137,30 +140,32 @@ def _unwrap_bundle(raw: bytes, name: str, found: Unwrapped) -> None:
 
 
 def _add_entry(found: Unwrapped, entry: _Entry, place: str) -> None:
-    if bytes(entry.resource) in (b"", _NULL):
+    raw = bytes(entry.resource)
+    if raw in (b"", _NULL):
         if entry.resourceType is not None:
             problem = f"a {entry.resourceType[:40]} stands in the entry itself; entry.resource was expected"
             found.issues.append(MappingIssue(place, problem))
         return
-    _add(found, Given(bytes(entry.resource), entry.fullUrl), place, entry.search.mode if entry.search else None)
+    _add(found, raw, entry.fullUrl, place, entry.search.mode if entry.search else None)
 
 
-def _add(found: Unwrapped, given: Given, place: str, mode: str | None = None) -> None:
+def _add(found: Unwrapped, raw: bytes, full_url: str | None, place: str, mode: str | None = None) -> None:
     """Keeps a resource; an OperationOutcome (also by search mode) is read for errors instead."""
     try:
-        kind = _head.decode(given.raw).resourceType
+        head = _head.decode(raw)
     except msgspec.DecodeError as problem:
         found.issues.append(MappingIssue(place, f"could not be read: {_plain(problem)}"))
         return
+    kind = head.resourceType
     if kind == "OperationOutcome" or mode == "outcome":
-        if _reports_error(given.raw):
+        if _reports_error(raw):
             found.issues.append(MappingIssue(place, "the server reported an error: the data is incomplete"))
             found.incomplete = True
         return
     if kind is None:
         found.issues.append(MappingIssue(place, "has no resourceType; a FHIR resource was expected"))
         return
-    found.given.append(given)
+    found.given.append(Given(raw, full_url, kind, head.id))
 
 
 def _reports_error(raw: bytes) -> bool:
@@ -185,16 +190,15 @@ def read(given: Iterable[Given]) -> tuple[list[Record], list[MappingIssue]]:
     issues: list[MappingIssue] = []
     seen: dict[str, bytes] = {}
     for one in given:
-        head = _head.decode(one.raw)
-        kind = head.resourceType or ""
+        kind = one.kind
         decoder = _views.get(kind)
         if decoder is None:
             continue
-        evidence = f"{kind}/{head.id}" if isinstance(head.id, str) and head.id else one.full_url or f"{kind} without id"
-        if head.id is not None:
+        evidence = f"{kind}/{one.id}" if isinstance(one.id, str) and one.id else one.full_url or f"{kind} without id"
+        if one.id is not None:
             if seen.get(evidence) == one.raw:
                 continue
-            if evidence in seen and isinstance(head.id, str):
+            if evidence in seen and isinstance(one.id, str):
                 issues.append(MappingIssue(evidence, "given twice with different content: both are read, the worse counts"))
             seen[evidence] = one.raw
         try:
@@ -205,7 +209,17 @@ def read(given: Iterable[Given]) -> tuple[list[Record], list[MappingIssue]]:
 
 
 def doubled_key(raw: bytes) -> str | None:
-    """The first key that stands twice in one object of a record; None when each stands once."""
+    """The first key that stands twice in one object of a record; None when each stands once.
+
+    Decoding keeps one of two equal keys: a record that comes back as it was, byte for byte, has none twice.
+    Only what does not come back (numbers or characters written another way) is looked at key by key.
+    """
+    try:
+        again = msgspec.json.encode(msgspec.json.decode(raw))
+        if again == raw or again == msgspec.json.format(raw, indent=-1):
+            return None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass
     doubled: list[str] = []
 
     def pairs(items: Sequence[tuple[str, Any]]) -> None:

@@ -17,9 +17,9 @@ def order_sign(request: CDSRequest) -> CDSResponse:
     scores = []
     for entry in request.prefetch["observations"]["entry"]:
         found = entry["resource"]
-        if any(coding.get("code") == "ice-score" for coding in found["code"].get("coding", ())):
-            if datetime.fromisoformat(found["effectiveDateTime"]) >= since and "valueInteger" in found:
-                scores.append(found["valueInteger"])
+        asks = any(coding.get("code") == "ice-score" for coding in found["code"].get("coding", ()))
+        if asks and "valueInteger" in found and datetime.fromisoformat(found["effectiveDateTime"]) >= since:
+            scores.append(found["valueInteger"])
     if not scores or min(scores) > 9:
         return CDSResponse(cards=[])
     card = Card(summary=f"ICE {min(scores)}", indicator="warning", source={"label": "hand rule"})
