@@ -53,3 +53,14 @@ $(VENV)/.test-stamp: requirements-test.lock $(VENV)/.run-stamp
 	@echo "Installing what requirements-test.lock lists"
 	$(PIP) install --no-compile --require-hashes -r requirements-test.lock
 	@touch $@
+
+# HealthChain runs beside in an environment of its own, where it can be installed.
+.PHONY: bench soak
+bench: $(VENV)/.test-stamp
+	sh tests/tools/ensure-debian.sh bench
+	@test -x .venvs/healthchain/bin/python || { "$(PYTHON)" -m venv .venvs/healthchain && .venvs/healthchain/bin/python -m pip --disable-pip-version-check --quiet install "healthchain==0.16.1" "uvicorn[standard]"; } || { echo "HealthChain was not installed: measured without it" >&2; rm -rf .venvs/healthchain; }
+	PYTHONPATH=tests/support $(BIN)/python tests/bench --write docs/benchmarks.md
+
+soak: $(VENV)/.test-stamp
+	sh tests/tools/ensure-debian.sh bench
+	PYTHONPATH=tests/support $(BIN)/python tests/bench --soak 200000

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cds_hooks import records_cli
+
 if TYPE_CHECKING:
     from fhir_mappers.site import Site
     from rules import Knowledge
@@ -22,6 +24,11 @@ app = typer.Typer(
 )
 
 
+app.add_typer(records_cli.db, name="db")
+app.add_typer(records_cli.audit, name="audit")
+app.command()(records_cli.feedback)
+
+
 class Format(StrEnum):
     """How `evaluate` prints."""
 
@@ -33,12 +40,13 @@ class Format(StrEnum):
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that answer, one a core.", min=1, max=256)] = 1,
 ) -> None:
     """Serve the CDS Hooks endpoints. Settings are environment variables ICANS_*."""
     from cds_hooks import serving, settings
 
     try:
-        raise typer.Exit(serving.serve(settings.load(), host, port))
+        raise typer.Exit(serving.serve(settings.load(), host, port, workers))
     except settings.SettingsError as error:
         raise _stop(str(error), code=2) from None
     except serving.CannotServe as error:

@@ -6,10 +6,10 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from fhir_mappers.codes import load_terminology
@@ -26,6 +26,9 @@ EXPECTED = {
     "protocol": f"ids of shipped protocols ({', '.join(SHIPPED_PROTOCOLS)}) or paths of documents, separated by commas or {os.pathsep!r}",
     "timezone": "an IANA time zone name, such as Europe/London",
     "concept_maps": f"paths of FHIR R4 ConceptMaps, separated by commas or {os.pathsep!r}",
+    "patient_reference": '"hash" or "plain"',
+    "patient_key": "at least 16 characters, kept secret and kept for as long as the records",
+    "patient_key_file": "a file that can be read and holds the key",
     "max_body": "a whole number of bytes above 0",
 }
 
@@ -45,6 +48,9 @@ class Settings(BaseSettings):
     protocol: Annotated[tuple[Path, ...], NoDecode] = ()
     concept_maps: Annotated[tuple[Path, ...], NoDecode] = ()
     timezone: str | None = None
+    patient_reference: Literal["hash", "plain"] = "hash"
+    patient_key: SecretStr | None = Field(default=None, min_length=16)
+    patient_key_file: Path | None = None
     max_body: int = Field(default=8_000_000, gt=0)  # bytes
 
     @property

@@ -47,7 +47,7 @@ def exact_time(text: str, zone: tzinfo | None = None) -> datetime:
     minutes, seconds, fraction, offset = found.groups()
     try:
         moment = datetime.fromisoformat(f"{minutes}{seconds or ':00'}{(fraction or '')[:7]}{offset or ''}")
-        moment.astimezone(UTC)
+        moment.astimezone(UTC)  # at the ends of time an offset may lead beyond
     except (ValueError, OverflowError) as problem:
         raise Unreadable(f"time {text[:40]!r} does not exist ({problem})") from None
     if offset is not None:

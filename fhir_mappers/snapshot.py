@@ -78,6 +78,8 @@ class _Gathered:
     def add(self, found: object) -> None:
         """Puts one mapped thing where it belongs."""
         match found:
+            case Measurement():  # by far the most
+                self.measurements.append(found)
             case Finding():
                 self.findings.append(found)
             case Note():
@@ -88,8 +90,6 @@ class _Gathered:
                 self.administrations.append(found)
             case Order():
                 self.orders.append(found)
-            case Measurement():
-                self.measurements.append(found)
             case Diagnosis():
                 self.diagnoses.append(found)
             case MappingIssue():

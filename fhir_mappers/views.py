@@ -1,7 +1,8 @@
 """Typed views of just the FHIR R4 elements we read; everything else is passed over unread.
 
 A wrong JSON type in an element we read refuses that record; a defect elsewhere costs nothing.
-`null` is read as absent. Codes are plain strings here: reading.py closes them.
+`null` is read as absent. No view can refer to itself: the garbage collector passes them over (gc=False).
+Codes are plain strings here: reading.py closes them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class CodeableConcept(Struct, frozen=True, gc=False):
 
     def codings(self) -> tuple[Coding, ...]:
         """The codings that are there."""
-        return tuple(c for c in self.coding or () if c is not None)
+        given = self.coding or ()
+        return tuple(c for c in given if c is not None) if None in given else given  # type: ignore[return-value]
 
 
 class Identifier(Struct, frozen=True, gc=False):

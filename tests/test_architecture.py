@@ -15,7 +15,8 @@ MAY_IMPORT = {
 }
 ONLY_IN = {
     "jsonschema": {"rules/documents.py"},
-    "sqlalchemy": {"cds_hooks/store.py", "cds_hooks/migrations"},
+    "sqlalchemy": {"cds_hooks/store/", "cds_hooks/migrations/"},
+    "alembic": {"cds_hooks/store/", "cds_hooks/migrations/"},
     "requests": {"cds_hooks/fhir_client.py", "cds_hooks/trying.py"},
 }
 PURE = {"socket", "urllib", "http", "subprocess", "logging", "os", "time", "random"}
