@@ -52,7 +52,7 @@ def http_error(request: Request, error: Exception) -> Response:
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=headers)
     response = outcome_answer(
-        Refusal(405, "not-supported", f"{request.method} is not answered here; send {headers['allow']}.")
+        Refusal(405, "not-supported", f"This method is not answered here; send {headers['allow']}.")
     )
     response.headers.update(headers)
     return response

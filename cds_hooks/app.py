@@ -27,13 +27,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cds_hooks import feedback, fhir_api, hook_request, http_body, metrics, telemetry
 from cds_hooks.answers import http_error, json_answer, not_recorded, outcome_answer, refused
 from cds_hooks.decide import Decision, decide
-from cds_hooks.middleware import Cors, RequestLog
+from cds_hooks.fhir_client import FhirClient
+from cds_hooks.middleware import Cors, RequestLog, SecurityHeaders
 from cds_hooks.prefetch import gather
 from cds_hooks.pseudonym import pseudonym
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import SERVICES, Service, discovery
 from cds_hooks.settings import Settings, site
 from cds_hooks.store import FeedbackCount, Store, StoreUnavailable, failures
+from cds_hooks.trust.guard import Guard, door
 from cds_hooks.warming import warm
 from rules import Knowledge, load_knowledge
 
@@ -51,7 +53,7 @@ def create_app(
     store: Store | None = None,
     clock: Clock | None = None,
 ) -> Starlette:
-    """The service. Raises KnowledgeError or StoreError: then it does not start."""
+    """The service. Raises KnowledgeError, StoreError or SettingsError: then it does not start."""
     telemetry.configure()
     desk = Desk(
         settings,
@@ -63,14 +65,16 @@ def create_app(
         routes=[*_routes(desk), *fhir_api.routes(settings, desk.knowledge), *_demo_routes(settings)],
         middleware=[
             Middleware(RequestLog),
+            Middleware(SecurityHeaders, over_https=(settings.base_url or "").startswith("https:")),
             Middleware(
                 Cors,
-                allow_origins=["*"],
+                allow_origins=list(settings.origins),
                 allow_methods=["GET", "POST", "OPTIONS"],
                 allow_headers=["Accept", "Authorization", "Content-Type"],
                 expose_headers=["x-request-id"],
             ),
             Middleware(CrashGuard),
+            Middleware(Guard, door=door(settings)),
         ],
         lifespan=desk.lifespan,
         exception_handlers={Refusal: refused, HTTPException: http_error, StoreUnavailable: not_recorded},
@@ -90,6 +94,7 @@ class Desk:
         self.clock = clock
         self.site = site(settings)
         self.warm = False
+        self.fhir = FhirClient(settings.fhir_servers, settings.fetch_ms, settings.max_body)
         self.discovery = msgspec.json.encode(discovery())
         self.etag = f'"{hashlib.sha256(self.discovery).hexdigest()[:32]}"'
 
@@ -133,6 +138,8 @@ class Desk:
             stages.done("receive")
             call = hook_request.parse(body, service.hook)
             metrics.asked(call)
+            call = await self.fhir.fill(call)
+            stages.done("fetch")
             records = gather(call)
             stages.done("read")
             decision = decide(

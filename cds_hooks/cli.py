@@ -163,6 +163,14 @@ def map_check(
     raise typer.Exit(map_command.run(files, skeleton, output is Format.JSON, codes))
 
 
+@app.command()
+def doctor() -> None:
+    """Check settings, database, knowledge, FHIR servers and client keys: a line each, with the fix. Exit 1: fix."""
+    from cds_hooks import doctor as examining
+
+    raise typer.Exit(examining.run())
+
+
 def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, Site]:
     """The instant asked for, the knowledge and how records are read, by the settings. Exits with 2 when one is wrong."""
     from cds_hooks import settings

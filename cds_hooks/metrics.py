@@ -43,7 +43,7 @@ _ISSUES = Counter("icans_mapping_issues_total", "Records that could not be used,
 _MISSES = Counter("icans_prefetch_misses_total", "Prefetch keys not to be had", ["key", "how"])
 _STORE = Counter("icans_store_failures_total", "Requests not recorded", ["why"])
 
-_STAGES = {stage: _STAGE.labels(stage) for stage in ("receive", "read", "decide", "answer", "record", "total")}
+_STAGES = {stage: _STAGE.labels(stage) for stage in ("receive", "fetch", "read", "decide", "answer", "record", "total")}
 
 
 class Stages:

@@ -33,7 +33,13 @@ def gather(request: HookRequest) -> Records:
     given: list[Given] = []
     issues: list[MappingIssue] = []
     unread = {key for key in OPTIONAL if key not in request.prefetch}
-    refused = [(key, "was not sent") for key in REQUIRED if key not in request.prefetch]
+    unsent = f"was not sent, and {request.no_fetch}" if request.no_fetch else "was not sent"
+    refused = [
+        (key, f"was not sent, and the FHIR server {request.unfetched[key]}" if key in request.unfetched else unsent)
+        for key in REQUIRED
+        if key not in request.prefetch
+    ]
+    issues += (MappingIssue(key, f"the FHIR server {why}") for key, why in request.unfetched.items())
     for key, raw in request.prefetch.items():
         if raw is None:
             continue

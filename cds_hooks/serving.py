@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from cds_hooks.app import create_app
-from cds_hooks.settings import Settings, is_loopback, load
+from cds_hooks.settings import PREFIX, Settings, SettingsError, is_loopback, load
 from cds_hooks.store import StoreError
 from cds_hooks.store.engine import embedded_file
 from rules import KnowledgeError
@@ -32,11 +32,12 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> int:
     Raises CannotServe: port taken, bad document, database not to be opened.
     """
     with _listening(host, port) as listener:
+        settings = placed(settings, host, listener.getsockname()[1])
         try:
             app = create_app(settings)
-        except (KnowledgeError, StoreError) as error:
+        except (KnowledgeError, StoreError, SettingsError) as error:
             raise CannotServe(str(error)) from error
-        if not is_loopback(host):
+        if not is_loopback(host) and not settings.tokens_checked:
             _warn(host)
         _announce(settings, host, listener.getsockname()[1])
         if workers == 1:
@@ -58,6 +59,9 @@ def _several(settings: Settings, listener: socket.socket, workers: int) -> None:
         raise CannotServe("Several workers cannot share a database in memory: set ICANS_DATABASE_URL.")
     with tempfile.TemporaryDirectory(prefix="icans-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        os.environ[f"{PREFIX}TRUST"] = settings.trust or "jwt"
+        if settings.base_url is not None:
+            os.environ[f"{PREFIX}BASE_URL"] = settings.base_url
         config = _config("cds_hooks.serving:worker", workers=workers, factory=True)
         Multiprocess(config, sockets=[listener]).run()
 
@@ -74,6 +78,19 @@ def _config(app: Any, **more: Any) -> uvicorn.Config:
     )
 
 
+def placed(settings: Settings, host: str, port: int) -> Settings:
+    """The settings with what follows from the address: tokens are checked unless only this machine can reach it."""
+    local = is_loopback(host)
+    trust = settings.trust or ("open" if local else "jwt")
+    return settings.model_copy(
+        update={"trust": trust, "base_url": settings.base_url or (_base(host, port) if local else None)}
+    )
+
+
+def _base(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -86,7 +103,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _announce(settings: Settings, host: str, port: int) -> None:
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    base = _base(host, port)
     print(f"icans-cds: {base}/cds-services", file=sys.stderr)
     if settings.demo:
         print(f"icans-cds: demo page {base}/demo", file=sys.stderr)

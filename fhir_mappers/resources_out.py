@@ -75,8 +75,15 @@ def _template(dose: Dose) -> str:
 
 
 def with_status(raw: bytes, status: str) -> dict[str, Any] | None:
-    """A known order with another status, whole as it came; None when it is not valid R4 to send back."""
+    """A known order with another status, whole as it came; None when it is not valid R4 to send back.
+
+    Nor when the server gave only a part of it (tag SUBSETTED): an update would delete the rest.
+    """
     order: dict[str, Any] = json.loads(raw)
+    meta = order.get("meta")
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    if isinstance(tags, list) and any(isinstance(t, dict) and t.get("code") == "SUBSETTED" for t in tags):
+        return None
     try:
         _checked({**order, "status": status})
     except ValidationError:

@@ -240,3 +240,17 @@ VIEWS: dict[str, type[Resource]] = {
         QuestionnaireResponse,
     )
 }
+
+
+def elements(kind: str) -> tuple[str, ...]:
+    """The elements of a type that are read, for `_elements`: a choice by its base name and by each of its own.
+
+    FHIR R4 names the base (`value`), some servers the typed one (`valueInteger`). Empty for a type not read.
+    """
+    view = VIEWS.get(kind)
+    names = view.__struct_fields__ if view is not None else ()
+    bases = {base for name in names for base in _CHOICES if name.startswith(base) and name[len(base) :][:1].isupper()}
+    return (*(name for name in names if name not in ("id", "meta")), *sorted(bases))
+
+
+_CHOICES = ("value", "effective", "medication", "onset", "abatement", "deceased", "performed")
