@@ -15,6 +15,7 @@ from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import Records
 from cds_hooks.status import status_cards
 from fhir_mappers.issues import MappingIssue
+from fhir_mappers.resources_out import NO_CODES, SiteCodes
 from fhir_mappers.snapshot import snapshot_from
 from rules import Assessment, Grading, Knowledge, assess
 from rules.snapshot import Exposure
@@ -40,6 +41,7 @@ def decide(
     as_of: datetime,
     decision_id: UUID,
     zone: tzinfo | None = None,
+    codes: SiteCodes = NO_CODES,
 ) -> Decision:
     """Reads, grades, advises. Pure: the same arguments give the same cards, byte for byte."""
     reading = snapshot_from(
@@ -59,7 +61,7 @@ def decide(
         found = status_cards(decision_id, assessment, issues, knowledge)
     else:
         found = cards(
-            decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge
+            decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge, codes
         )
     record = report(assessment, issues, knowledge, request.patient_id)
     return Decision(decision_id, as_of, found, record, assessment, issues)
@@ -87,6 +89,11 @@ def report(
             for one in assessment.advice
             for row in one.rows
             if row.do
+        ],
+        "checks": [
+            {"topic": row.topic, "row": row.id, "order": check.order.evidence}
+            for check in assessment.checks
+            for row in check.rows
         ],
         "issues": [{"evidence": issue.evidence, "problem": issue.problem} for issue in issues],
         "knowledge": [

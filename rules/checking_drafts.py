@@ -38,7 +38,10 @@ class Corrected:
 
 @dataclass(frozen=True, slots=True)
 class DraftCheck:
-    """The checks of one protocol that fire for one draft, the worst first, and the facts that were not known."""
+    """The checks of one protocol that fire for one draft, the worst first, and the facts that were not known.
+
+    `doses` are those that the checks quote for this patient, whether or not one is proposed.
+    """
 
     protocol: Protocol
     order: Order
@@ -46,6 +49,7 @@ class DraftCheck:
     rows: tuple[Row, ...]
     unknown: tuple[str, ...]
     correction: Corrected | None
+    doses: tuple[Dose, ...]
 
     def of(self, topic: str) -> tuple[Row, ...]:
         """The rows of one topic."""
@@ -110,7 +114,9 @@ def _checked(protocol: Protocol, order: Order, facts: Facts, chart: DraftChart) 
     if not fired:
         return None
     fired.sort(key=lambda row: _URGENCY[row.indicator or "info"])
-    return DraftCheck(protocol, order, facts, tuple(fired), tuple(unknown), _correction(order, fired, chart))
+    quoted = [row.correct.dosing for row in fired if row.correct is not None and row.correct.dosing is not None]
+    doses = tuple(chart.dosing.dose(name, chart.renal.band) for name in dict.fromkeys(quoted))
+    return DraftCheck(protocol, order, facts, tuple(fired), tuple(unknown), _correction(order, fired, chart), doses)
 
 
 def _correction(order: Order, fired: Iterable[Row], chart: DraftChart) -> Corrected | None:

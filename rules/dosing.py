@@ -12,17 +12,17 @@ from rules.snapshot import ClinicalSnapshot, Measurement
 from rules.windows import Windows
 
 UNKNOWN_BAND = "unknown"
-LIMITS = frozenset(
-    """
-    dexamethasone-icans-dose dexamethasone-single dexamethasone-premedication dexamethasone-daily
-    dexamethasone-daily-critical methylprednisolone-single methylprednisolone-daily glucose neutrophils
-    platelets levetiracetam-daily levetiracetam-treatment levetiracetam-load levetiracetam-load-per-kg
-    tocilizumab-single tocilizumab-interval tocilizumab-per-day tocilizumab-in-all tocilizumab-small-weight
-    tocilizumab-small-per-kg blinatumomab-weight blinatumomab-low blinatumomab-full blinatumomab-low-per-m2
-    blinatumomab-full-per-m2 blinatumomab-tolerance weight-age premedication-window blasts methotrexate
-    early-days-first early-days-later resume-days resolve-days
-    """.split()
-)
+LIMITS = {
+    "dexamethasone-icans-dose", "dexamethasone-single", "dexamethasone-premedication",
+    "dexamethasone-daily", "dexamethasone-daily-critical", "methylprednisolone-single",
+    "methylprednisolone-daily", "glucose", "neutrophils", "platelets", "levetiracetam-daily",
+    "levetiracetam-treatment", "levetiracetam-load", "levetiracetam-load-per-kg", "tocilizumab-single",
+    "tocilizumab-interval", "tocilizumab-per-day", "tocilizumab-in-all", "tocilizumab-small-weight",
+    "tocilizumab-small-per-kg", "blinatumomab-weight", "blinatumomab-low", "blinatumomab-full",
+    "blinatumomab-low-per-m2", "blinatumomab-full-per-m2", "blinatumomab-tolerance", "weight-age",
+    "premedication-window", "blasts", "methotrexate", "early-days-first", "early-days-later",
+    "resume-days", "resolve-days",
+}
 """What the checks of drafted orders compare with; the document gives each its value and source."""
 
 
