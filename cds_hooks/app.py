@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,7 +28,7 @@ from cds_hooks.middleware import Cors, RequestLog
 from cds_hooks.prefetch import gather
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import SERVICES, Service, discovery
-from cds_hooks.settings import Settings
+from cds_hooks.settings import Settings, order_codes
 from cds_hooks.store import Store
 from rules import Knowledge, load_knowledge
 
@@ -43,7 +44,7 @@ def create_app(
     clock: Clock | None = None,
 ) -> Starlette:
     """The service. Raises KnowledgeError or StoreError: then it does not start."""
-    telemetry.configure()
+    telemetry.configure(settings.shadow)
     desk = Desk(
         settings,
         load_knowledge(settings.protocol, allow_draft=settings.demo) if knowledge is None else knowledge,
@@ -77,7 +78,8 @@ class Desk:
         self.knowledge = knowledge
         self.store = store
         self.clock = clock
-        self.discovery = msgspec.json.encode(discovery())
+        self.codes = order_codes(settings.order_codes)
+        self.discovery = msgspec.json.encode(discovery(settings.shadow))
         self.etag = f'"{hashlib.sha256(self.discovery).hexdigest()[:32]}"'
 
     async def discover(self, request: Request) -> Response:
@@ -103,9 +105,12 @@ class Desk:
                 as_of=self.clock(),
                 decision_id=uuid4(),
                 zone=self.settings.zone,
+                codes=self.codes,
             )
+            if self.settings.shadow:
+                decision = replace(decision, record={**decision.record, "shadow": True})
             log |= _told(decision)
-            answer = json_answer({"cards": decision.cards})
+            answer = json_answer({"cards": [] if self.settings.shadow else decision.cards})
             await run_in_threadpool(self.store.append, decision, service.id, call.hook_instance)
             return answer  # only what is recorded is sent
 

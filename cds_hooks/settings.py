@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from fhir_mappers.resources_out import NO_CODES, SiteCodes
 from rules.assessing import SHIPPED_PROTOCOLS
 
 PREFIX = "ICANS_"
@@ -22,6 +24,8 @@ EXPECTED = {
     "demo": "1 or 0",
     "protocol": f"ids of shipped protocols ({', '.join(SHIPPED_PROTOCOLS)}) or paths of documents, separated by commas or {os.pathsep!r}",
     "timezone": "an IANA time zone name, such as Europe/London",
+    "order_codes": "the path of a JSON object: id of a dose, drug or request to a coding with system and code",
+    "shadow": "1 or 0",
     "max_body": "a whole number of bytes above 0",
 }
 
@@ -40,6 +44,8 @@ class Settings(BaseSettings):
     demo: bool = False
     protocol: Annotated[tuple[Path, ...], NoDecode] = ()
     timezone: str | None = None
+    order_codes: Path | None = None
+    shadow: bool = False
     max_body: int = Field(default=8_000_000, gt=0)  # bytes
 
     @property
@@ -75,12 +81,37 @@ class Settings(BaseSettings):
             raise ValueError
         return paths
 
+    @field_validator("order_codes")
+    @classmethod
+    def _codings(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            order_codes(path)
+        return path
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str | None) -> str | None:
         if name is not None and name not in available_timezones():
             raise ValueError
         return name
+
+
+def order_codes(path: Path | None) -> SiteCodes:
+    """A site's own codes of what is suggested, by the id of a dose, a drug or a request. Raises ValueError."""
+    if path is None:
+        return NO_CODES
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as problem:
+        raise ValueError(str(problem)) from None
+    if not isinstance(found, dict) or not all(_is_coding(coding) for coding in found.values()):
+        raise ValueError("codings with system and code were expected")
+    return found
+
+
+def _is_coding(value: Any) -> bool:
+    known = isinstance(value, dict) and {"system", "code"} <= value.keys() <= {"system", "code", "display"}
+    return known and all(isinstance(text, str) and text.strip() for text in value.values())
 
 
 def load() -> Settings:
