@@ -28,7 +28,7 @@ from cds_hooks.middleware import Cors, RequestLog
 from cds_hooks.prefetch import gather
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import SERVICES, Service, discovery
-from cds_hooks.settings import Settings, order_codes
+from cds_hooks.settings import Settings, site
 from cds_hooks.store import Store
 from rules import Knowledge, load_knowledge
 
@@ -78,7 +78,7 @@ class Desk:
         self.knowledge = knowledge
         self.store = store
         self.clock = clock
-        self.codes = order_codes(settings.order_codes)
+        self.site = site(settings)
         self.discovery = msgspec.json.encode(discovery(settings.shadow))
         self.etag = f'"{hashlib.sha256(self.discovery).hexdigest()[:32]}"'
 
@@ -104,8 +104,7 @@ class Desk:
                 self.knowledge,
                 as_of=self.clock(),
                 decision_id=uuid4(),
-                zone=self.settings.zone,
-                codes=self.codes,
+                site=self.site,
             )
             if self.settings.shadow:
                 decision = replace(decision, record={**decision.record, "shadow": True})

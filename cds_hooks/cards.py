@@ -86,11 +86,12 @@ def _joining(topic: str, checks: Sequence[DraftCheck]) -> list[tuple[DraftCheck,
 def _could_matter(assessment: Assessment, issues: Sequence[MappingIssue]) -> bool:
     """Whether a record that could not be used may have changed the answer: then silence would be a lie.
 
-    A patient at risk: any record of a domain. Any other: an ICE score or an ICANS diagnosis.
+    A patient at risk: any record of a domain. Any other: an ICE score, an ICANS diagnosis, or a product
+    named in words only.
     """
     if assessment.snapshot.deceased:
         return False
-    return any(i.domain is not None and (assessment.applicable or i.domain in ("ice", "icans")) for i in issues)
+    return any(i.domain is not None and (assessment.applicable or i.domain in ("ice", "icans", "exposure")) for i in issues)
 
 
 def _unevaluated(desk: _Desk) -> dict[str, Any]:
@@ -114,11 +115,20 @@ def _card(
     said = wording.detail(desk.assessment, [*rows, *joined], desk.issues, desk.knowledge, full)
     if full and advice.undecided:
         said = f"{said}\n\n{_undecided(advice)}"
+    named = named_in_words(row, desk.assessment, desk.issues)
+    if named:
+        said = f"{said}\n\n{wording.duplication(named)}"
     worst = min((row, *joined), key=_urgency)
     summary = wording.summary(row if worst.indicator == row.indicator else worst, desk.assessment)
     card = _made(desk, advice.protocol, topic, worst.indicator or "info", summary, said, [*rows, *joined])
-    offered = [*desk.suggest.of_row(row), *desk.suggest.of_checks([check for check, _ in joining], {r.topic for r in joined})]
+    offered = [*desk.suggest.of_row(row, drugs=not named), *desk.suggest.of_checks([check for check, _ in joining], {r.topic for r in joined})]
     return _with(card, offered, alternatives=len(row.therapies) > 1)
+
+
+def named_in_words(row: Row, assessment: Assessment, issues: Sequence[MappingIssue]) -> list[MappingIssue]:
+    """The records whose text, but no code, names a drug that a row proposes."""
+    proposed = {p.dose.substance for p in assessment.proposals if p.row is row}
+    return [issue for issue in issues if issue.named in proposed]
 
 
 def _check_card(desk: _Desk, topic: Topic, checks: Sequence[DraftCheck]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime, tzinfo
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from fhir_mappers.site import Site
     from rules import Knowledge
 
 app = typer.Typer(
@@ -79,9 +80,9 @@ def evaluate(
     """Grade files without a server. Exit 0: all evaluated; 1: some data could not be used; 2: wrong usage."""
     from cds_hooks import evaluate as evaluating
 
-    at, knowledge, zone = _reading(as_of)
+    at, knowledge, site = _reading(as_of)
     as_json = output is Format.JSON or (output is None and not sys.stdout.isatty())
-    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, zone))
+    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, site))
 
 
 @app.command()
@@ -95,8 +96,8 @@ def explain(
     """Show every step from the records of a file to the grade and the advice, and what would change it."""
     from cds_hooks import explain_command
 
-    at, knowledge, zone = _reading(as_of)
-    raise typer.Exit(explain_command.run(file, at, output is Format.JSON, knowledge, zone))
+    at, knowledge, site = _reading(as_of)
+    raise typer.Exit(explain_command.run(file, at, output is Format.JSON, knowledge, site))
 
 
 @app.command()
@@ -127,8 +128,35 @@ def check(
     raise typer.Exit(check_command.run(files or [], vignettes))
 
 
-def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, tzinfo | None]:
-    """The instant asked for, the knowledge and the zone by the settings. Exits with 2 when one is wrong."""
+maps = typer.Typer(help="A site's own codes.", no_args_is_help=True)
+app.add_typer(maps, name="map")
+
+
+@maps.callback()
+def _maps() -> None:
+    """A site's own codes."""
+
+
+@maps.command(name="check")
+def map_check(
+    files: Annotated[list[str], typer.Argument(metavar="BUNDLE…", help="Bundles, NDJSON files or CDS Hooks requests.")],
+    skeleton: Annotated[bool, typer.Option("--skeleton", help="Print a ConceptMap to fill in.")] = False,
+    output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TEXT,
+) -> None:
+    """List every code met and whether it is read. Exit 0: listed; 2: wrong usage."""
+    from cds_hooks import map_command, settings
+    from fhir_mappers.codes import load_terminology
+
+    try:
+        site = settings.site(settings.load())
+    except settings.SettingsError as error:
+        raise _stop(str(error), code=2) from None
+    codes = site.codes or load_terminology()
+    raise typer.Exit(map_command.run(files, skeleton, output is Format.JSON, codes))
+
+
+def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, Site]:
+    """The instant asked for, the knowledge and how records are read, by the settings. Exits with 2 when one is wrong."""
     from cds_hooks import settings
     from fhir_mappers.elements import Unreadable, exact_time
     from rules import KnowledgeError, load_knowledge
@@ -136,7 +164,7 @@ def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, tzinfo | No
     try:
         chosen = settings.load()
         at = exact_time(as_of, chosen.zone) if as_of else None
-        return at, load_knowledge(chosen.protocol, allow_draft=chosen.demo), chosen.zone
+        return at, load_knowledge(chosen.protocol, allow_draft=chosen.demo), settings.site(chosen)
     except (settings.SettingsError, KnowledgeError) as error:
         raise _stop(str(error), code=2) from None
     except Unreadable as error:

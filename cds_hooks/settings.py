@@ -13,7 +13,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from fhir_mappers.codes import load_terminology
+from fhir_mappers.concept_maps import ConceptMapError, with_site_maps
 from fhir_mappers.resources_out import NO_CODES, SiteCodes
+from fhir_mappers.site import Site
 from rules.assessing import SHIPPED_PROTOCOLS
 
 PREFIX = "ICANS_"
@@ -24,6 +27,7 @@ EXPECTED = {
     "demo": "1 or 0",
     "protocol": f"ids of shipped protocols ({', '.join(SHIPPED_PROTOCOLS)}) or paths of documents, separated by commas or {os.pathsep!r}",
     "timezone": "an IANA time zone name, such as Europe/London",
+    "concept_maps": f"paths of FHIR R4 ConceptMaps, separated by commas or {os.pathsep!r}",
     "order_codes": "the path of a JSON object: id of a dose, drug or request to a coding with system and code",
     "shadow": "1 or 0",
     "max_body": "a whole number of bytes above 0",
@@ -43,6 +47,7 @@ class Settings(BaseSettings):
     trust: str = "open"
     demo: bool = False
     protocol: Annotated[tuple[Path, ...], NoDecode] = ()
+    concept_maps: Annotated[tuple[Path, ...], NoDecode] = ()
     timezone: str | None = None
     order_codes: Path | None = None
     shadow: bool = False
@@ -67,7 +72,7 @@ class Settings(BaseSettings):
             raise ValueError
         return trust
 
-    @field_validator("protocol", mode="before")
+    @field_validator("protocol", "concept_maps", mode="before")
     @classmethod
     def _paths(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -78,6 +83,13 @@ class Settings(BaseSettings):
     @classmethod
     def _existing(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
         if not all(path.is_file() or str(path) in SHIPPED_PROTOCOLS for path in paths):
+            raise ValueError
+        return paths
+
+    @field_validator("concept_maps")
+    @classmethod
+    def _files(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not all(path.is_file() for path in paths):
             raise ValueError
         return paths
 
@@ -123,6 +135,17 @@ def load() -> Settings:
         raise SettingsError("\n".join(lines)) from None
 
 
+def site(chosen: Settings) -> Site:
+    """How records are read here. Raises SettingsError when a concept map cannot be used."""
+    if not chosen.concept_maps:
+        return Site(chosen.zone, orders=order_codes(chosen.order_codes))
+    try:
+        codes = with_site_maps(load_terminology(), chosen.concept_maps)
+        return Site(chosen.zone, codes, order_codes(chosen.order_codes))
+    except (ConceptMapError, OSError) as problem:
+        raise SettingsError(f"{PREFIX}CONCEPT_MAPS: {problem}") from None
+
+
 def is_loopback(host: str) -> bool:
     """True if only this machine can reach the address. A name other than localhost counts as reachable."""
     try:
@@ -133,6 +156,6 @@ def is_loopback(host: str) -> bool:
 
 def _said(name: str, value: Any) -> str:
     shown = re.sub(r"//[^/@]*@", "//***@", str(value))  # a database URL may hold a password
-    if name == "protocol":
-        shown = os.environ.get(f"{PREFIX}PROTOCOL", shown)
+    if name in ("protocol", "concept_maps"):
+        shown = os.environ.get(f"{PREFIX}{name.upper()}", shown)
     return f"{PREFIX}{name.upper()}={shown}: expected {EXPECTED.get(name, 'another value')}"

@@ -30,8 +30,11 @@ class Suggesting:
     encounter_id: str | None
     codes: SiteCodes
 
-    def of_row(self, row: Row) -> list[dict[str, Any]]:
-        """The doses a row proposes, what it does to the causative agent, and what it asks for beside."""
+    def of_row(self, row: Row, drugs: bool) -> list[dict[str, Any]]:
+        """The doses a row proposes, what it does to the causative agent, and what it asks for beside.
+
+        No `drugs` when a record names one in words only, as it may be a duplicate.
+        """
         found = [
             self._suggestion(
                 row,
@@ -44,7 +47,7 @@ class Suggesting:
                     "resource": proposed_order(p.dose, self.patient_id, self.encounter_id, self.codes),
                 },
             )
-            for number, p in enumerate(p for p in self.assessment.proposals if p.row is row)
+            for number, p in enumerate(p for p in self.assessment.proposals if p.row is row and drugs)
         ]
         return found + self._holds(row, len(found)) + self._requests(row)
 

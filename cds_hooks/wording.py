@@ -342,6 +342,12 @@ def _not_read(assessment: Assessment, issues: Sequence[MappingIssue]) -> str:
     return " ".join(sentences)
 
 
+def duplication(named: Sequence[MappingIssue]) -> str:
+    """Why no drug is suggested: a record may hold it already."""
+    records = ", ".join(f"{escaped(i.evidence, 80)} ({escaped(i.named or '')})" for i in named)
+    return f"No drug is suggested here: {records} names it in words, without a code that is known. Check for duplication."
+
+
 def _by_weight(issues: Sequence[MappingIssue]) -> list[MappingIssue]:
     """Issues that could have filled a domain first."""
     return sorted(issues, key=lambda issue: issue.domain is None)

@@ -45,6 +45,20 @@ class Chart:
         """What a Condition.code means. Raises Unreadable when two codings differ."""
         return self._one({self.codes.condition(c.system, c.code) for c in codings(code)})
 
+    def procedure(self, code: CodeableConcept | None) -> str | None:
+        """What a Procedure.code means. Raises Unreadable when two codings differ."""
+        return self._one({self.codes.procedure(c.system, c.code) for c in codings(code)})
+
+    def asked(self, code: CodeableConcept | None) -> tuple[str, str] | None:
+        """The concept that a site's map gives a code by less than equivalence, and why it is not read."""
+        for c in codings(code):
+            prompt = self.codes.prompts.get((self.codes.canonical(c.system), c.code or ""))
+            if prompt is not None:
+                concept, relation = prompt
+                words = f"{c.system}|{c.code} is mapped to {concept} as {relation!r} only: refused, equal or equivalent is read"
+                return concept, words
+        return None
+
     @staticmethod
     def _one(meanings: set[str | None]) -> str | None:
         known = sorted(m for m in meanings if m is not None)

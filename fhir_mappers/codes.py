@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -42,15 +42,22 @@ class Substance:
 
 @dataclass(frozen=True, slots=True)
 class Terminology:
-    """What every active coding means. `documents` says which value sets, for the record of a decision."""
+    """What every active coding means. `documents` says which value sets, for the record of a decision.
+
+    `prompts` are site codes mapped to a concept by less than equivalence (concept, relation): they ask a
+    person and are never read. `site_maps` are the site's own ConceptMaps in force.
+    """
 
     aliases: Mapping[str, str]
     concepts: Mapping[tuple[str, str, str, str], str]  # value set, question or "", system, code
     properties: Mapping[tuple[str, str], str]
     substances: Mapping[tuple[str, str], Substance]
     names: Mapping[str, str]
+    classes: Mapping[str, str]
     naming: re.Pattern[str]
     documents: tuple[DocumentRef, ...]
+    prompts: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    site_maps: tuple[DocumentRef, ...] = ()
 
     def _concept(self, value_set: str, question: str, system: str | None, code: str | None) -> str | None:
         return self.concepts.get((value_set, question, self.canonical(system), code or ""))
@@ -132,6 +139,7 @@ def terminology_from(contents: Mapping[str, bytes]) -> Terminology:
             if name == "substances"
         },
         names=names,
+        classes={drug["concept"]: drug["class"] for drug in drugs},
         naming=re.compile(rf"(?<![\w-])(?:{spelled})(?!\w)", re.IGNORECASE | re.ASCII),
         documents=tuple(
             DocumentRef(body["id"], body["version"], hashlib.sha256(contents[name]).hexdigest())

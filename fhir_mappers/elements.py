@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from fhir_mappers.views import Observation, Quantity, Reference
+from fhir_mappers.views import Identifier, Observation, Quantity, Reference
 
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII
@@ -175,6 +175,29 @@ def reference_key(text: str) -> str:
     return "/".join(parts[-2:])
 
 
+def identifier_key(identifier: Identifier | None) -> str | None:
+    """A business identifier as a key: "identifier:system|value"; None unless both are there."""
+    if identifier is None or not identifier.system or not identifier.value:
+        return None
+    return f"identifier:{identifier.system}|{identifier.value}"
+
+
 def refers_to(reference: Reference | None, keys: frozenset[str]) -> bool:
-    """Whether a literal reference names one of the keys; a logical or missing one does not."""
-    return reference is not None and reference.reference is not None and reference_key(reference.reference) in keys
+    """Whether a reference names one of the keys: by its literal form, else by its business identifier.
+
+    An absolute URL counts by its whole base when a key tells the patient's own ("base:...").
+    """
+    if reference is None:
+        return False
+    literal = reference.reference
+    if literal is None:
+        return identifier_key(reference.identifier) in keys
+    if reference_key(literal) not in keys:
+        return False
+    bases = [key for key in keys if key.startswith("base:")]
+    return not literal.startswith("http") or not bases or f"base:{server_of(literal)}" in bases
+
+
+def server_of(url: str) -> str:
+    """The base of an absolute reference: what stands before Type/id."""
+    return "/".join(url.split("/_history/")[0].rstrip("/").split("/")[:-2])

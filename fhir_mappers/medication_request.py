@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from fhir_mappers.chart import Chart, codings
 from fhir_mappers.codes import SNOMED_CT
-from fhir_mappers.drug import NON_SYSTEMIC_FORMS, drug, micrograms_a_day, milligrams
+from fhir_mappers.drug import NON_SYSTEMIC_FORMS, drug, micrograms_a_day, milligrams, unusable
 from fhir_mappers.elements import Unreadable, whole_day
 from fhir_mappers.issues import MappingIssue
 from fhir_mappers.views import DosageInstruction, MedicationRequest, Timing
@@ -33,7 +33,7 @@ def order(record: MedicationRequest, evidence: str, chart: Chart, draft: bool) -
         substance = drug(record, chart)
         authored = whole_day(record.authoredOn, chart.zone)[1] if record.authoredOn else None
     except Unreadable as problem:
-        return MappingIssue(evidence, f"{'draft order' if draft else 'active order'}: {problem}")
+        return unusable(evidence, "draft order" if draft else "active order", problem, chart)
     instruction = (record.dosageInstruction or (DosageInstruction(),))[0]
     rates = (instruction.doseAndRate or (None,))[0]
     return Order(

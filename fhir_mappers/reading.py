@@ -7,7 +7,7 @@ finding, an order or a dose are read again strictly (a key twice is refused).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from fhir_mappers.issues import MappingIssue
+from fhir_mappers.quirks import LONGEST_ID
 from fhir_mappers.views import VIEWS, Resource
 
 
@@ -64,6 +65,7 @@ _entry = msgspec.json.Decoder(_Entry)
 _outcome = msgspec.json.Decoder(_Outcome)
 _list = msgspec.json.Decoder(list[Raw])
 _views = {name: msgspec.json.Decoder(view) for name, view in VIEWS.items()}
+_lenient = {name: msgspec.json.Decoder(view, strict=False) for name, view in VIEWS.items()}
 _NULL = b"null"
 
 
@@ -77,12 +79,17 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One resource that could be read: its view, its bytes, and the name it is cited by."""
+    """One resource that could be read: its view, its bytes, and the name it is cited by.
+
+    `mended` says what had to be read leniently (a number as a string, an object for a list): never a value
+    that feeds a grade.
+    """
 
     view: Resource
     raw: bytes
     evidence: str
     full_url: str | None = None
+    mended: str | None = None
 
 
 @dataclass(slots=True)
@@ -192,32 +199,63 @@ def read(given: Iterable[Given]) -> tuple[list[Record], list[MappingIssue]]:
             continue
         evidence = f"{kind}/{head.id}" if isinstance(head.id, str) and head.id else one.full_url or f"{kind} without id"
         if head.id is not None:
-            if seen.get(evidence) == one.raw:
+            if evidence in seen and _same(seen[evidence], one.raw):
                 continue
             if evidence in seen and isinstance(head.id, str):
                 issues.append(MappingIssue(evidence, "given twice with different content: both are read, the worse counts"))
             seen[evidence] = one.raw
+        if isinstance(head.id, str) and len(head.id) > LONGEST_ID:
+            issues.append(MappingIssue(evidence[:80], f"its id has {len(head.id)} characters; at most {LONGEST_ID} are read"))
+            continue
         try:
             records.append(Record(decoder.decode(one.raw), one.raw, evidence, one.full_url))
         except (msgspec.DecodeError, RecursionError) as problem:
-            issues.append(MappingIssue(evidence, f"could not be read: {_plain(problem)}"))
+            view, mended = _leniently(kind, one.raw)
+            if view is not None:
+                records.append(Record(view, one.raw, evidence, one.full_url, mended))
+            else:
+                issues.append(MappingIssue(evidence, f"could not be read: {_plain(problem)}"))
     return records, issues
 
 
-def doubled_key(raw: bytes) -> str | None:
-    """The first key that stands twice in one object of a record; None when each stands once."""
-    doubled: list[str] = []
-
-    def pairs(items: Sequence[tuple[str, Any]]) -> None:
-        keys = [key for key, _ in items]
-        if len(set(keys)) != len(keys):
-            doubled.extend(key for key in keys if keys.count(key) > 1)
-
+def _same(first: bytes, second: bytes) -> bool:
+    """Whether two copies say the same, whatever the layout of their JSON."""
+    if first == second:
+        return True
     try:
-        json.loads(raw, object_pairs_hook=pairs)
+        return bool(json.loads(first) == json.loads(second))
     except (ValueError, RecursionError):
-        return "(not strict JSON)"
-    return doubled[0] if doubled else None
+        return False
+
+
+def _leniently(kind: str, raw: bytes) -> tuple[Resource | None, str | None]:
+    """A record with numbers or booleans as strings, or one object where a list of codings belongs."""
+    try:
+        return _lenient[kind].decode(raw), "a number or boolean was sent as a string"
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        body = json.loads(raw)
+        wrapped = _wrapped(body)
+        return (_views[kind].decode(json.dumps(body).encode()), f"{wrapped} is one object; a list was expected") if wrapped else (None, None)
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return None, None
+
+
+def _wrapped(body: dict[str, Any]) -> str | None:
+    """Puts a lone object into a list: the coding of code and category, the category, the identifier."""
+    changed = []
+    for name in ("category", "identifier"):
+        if isinstance(body.get(name), dict) and not (name == "category" and body["resourceType"] in ("MedicationAdministration",)):
+            body[name] = [body[name]]
+            changed.append(name)
+    for name in ("code", "category", "medicationCodeableConcept"):
+        concepts = body.get(name) if isinstance(body.get(name), list) else [body.get(name)]
+        for concept in concepts or ():
+            if isinstance(concept, dict) and isinstance(concept.get("coding"), dict):
+                concept["coding"] = [concept["coding"]]
+                changed.append(f"{name}.coding")
+    return changed[0] if changed else None
 
 
 def _plain(problem: Exception) -> str:

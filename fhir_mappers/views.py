@@ -160,6 +160,7 @@ class MedicationRequest(Resource, frozen=True, kw_only=True):
 
 
 class Medication(Resource, frozen=True, kw_only=True):
+    id: Any = None
     code: CodeableConcept | None = None
 
 
@@ -175,6 +176,7 @@ class Condition(Resource, frozen=True, kw_only=True):
 
 
 class Patient(Resource, frozen=True, kw_only=True):
+    identifier: tuple[Identifier, ...] | None = None
     birthDate: str | None = None
     gender: str | None = None
     deceasedBoolean: bool | None = None
@@ -201,6 +203,26 @@ class AllergyIntolerance(Resource, frozen=True, kw_only=True):
     patient: Reference | None = None
 
 
+class Answer(Struct, frozen=True, kw_only=True):
+    valueBoolean: bool | None = None
+    valueInteger: int | None = None
+    valueCoding: Coding | None = None
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    linkId: str | None = None
+    answer: tuple[Answer, ...] | None = None
+    item: tuple[Item, ...] | None = None
+
+
+class QuestionnaireResponse(Resource, frozen=True, kw_only=True):
+    status: str | None = None
+    questionnaire: str | None = None
+    subject: Reference | None = None
+    authored: str | None = None
+    item: tuple[Item, ...] | None = None
+
+
 VIEWS: dict[str, type[Resource]] = {
     view.__name__: view
     for view in (
@@ -213,5 +235,6 @@ VIEWS: dict[str, type[Resource]] = {
         Encounter,
         Procedure,
         AllergyIntolerance,
+        QuestionnaireResponse,
     )
 }

@@ -125,12 +125,16 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A coded condition of the problem list that matters to advice; `onset` None when not dated exactly."""
+    """A coded condition, procedure state or allergy that matters to advice; `onset` None when not dated exactly.
+
+    `kind` is a concept of the value sets, "intubated", or "allergy:" and a substance.
+    """
 
     kind: str
     onset: datetime | None
     evidence: str
     active: bool = True
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
