@@ -10,6 +10,34 @@ from rules.checking_drafts import DraftCheck
 from rules.protocol import Row, Topic
 from rules.snapshot import Order
 
+_NEEDS = {
+    "adult": "age",
+    "allergy": "allergies",
+    "seizure_risk_factor": "problem list",
+    "agitation": "problem list",
+    "hyperglycemia": "problem list",
+    "infection_risk": "problem list",
+    "tocilizumab_caution": "problem list",
+    "duplicate": "active orders",
+    "interaction": "active orders",
+    "narrow_index_drug": "active orders",
+    "other_steroid": "active orders",
+    "premedicated": "active orders",
+    "oral_at_risk": "route of the order",
+    "dexamethasone_dose": "dose of the order",
+    "dexamethasone_interval": "interval of the order",
+    "dexamethasone_daily": "dose and interval of the order",
+    "levetiracetam_dose": "dose and interval of the order",
+    "levetiracetam_daily": "dose and interval of the order",
+    "dialysis_interval": "interval of the order",
+    "methylprednisolone": "dose of the order",
+    "tocilizumab_dose": "dose of the order, weight",
+    "dose_for_weight": "dose in micrograms a day, height",
+    "grade_3_at_low_dose": "dose at that grade 3",
+    "high_blasts": "blasts",
+}
+"""What would have to be charted for a check that could not be made."""
+
 
 def check_summary(rows: Sequence[Row], assessment: Assessment) -> str:
     """The worst row's sentence; how many more follow in the detail, where it fits."""
@@ -69,5 +97,5 @@ def _grounds(assessment: Assessment, substances: set[str]) -> str:
 
 def not_checked(checks: Sequence[DraftCheck]) -> str:
     """What could not be checked for lack of data: never the same as nothing found."""
-    unknown = dict.fromkeys(fact for check in checks for fact in check.unknown)
-    return f"Not checked, as not known: {', '.join(fact.replace('_', ' ') for fact in unknown)}." if unknown else ""
+    unknown = dict.fromkeys(_NEEDS.get(fact, fact.replace("_", " ")) for check in checks for fact in check.unknown)
+    return f"Not all was checked, as not known: {', '.join(unknown)}." if unknown else ""

@@ -201,9 +201,9 @@ def _corticosteroid(
     )
     if len(given) >= 2 and snapshot.as_of - given[-1] <= windows.dose_repeats >= given[-1] - given[-2]:
         return "active"
-    if any(_drafts_treatment(o, snapshot) for o in snapshot.orders):
-        return "drafted"
-    return "allergy" if allergy("dexamethasone", snapshot) == "same" else "none"
+    if allergy("dexamethasone", snapshot) == "same":
+        return "allergy"
+    return "drafted" if any(_drafts_treatment(o, snapshot) for o in snapshot.orders) else "none"
 
 
 def _drafts_treatment(order: Order, snapshot: ClinicalSnapshot) -> bool:
@@ -235,9 +235,9 @@ def _levetiracetam(snapshot: ClinicalSnapshot, windows: Windows) -> Fact:
     recent = any(timedelta(0) <= snapshot.as_of - d.start <= 2 * windows.dose_repeats for d in given)
     if recent or any(not o.draft for o in orders):
         return "active"
-    if orders:
-        return "drafted"
-    return "allergy" if allergy("levetiracetam", snapshot) in ("same", "related") else "none"
+    if allergy("levetiracetam", snapshot) in ("same", "related"):
+        return "allergy"
+    return "drafted" if orders else "none"
 
 
 def _risk_factor(snapshot: ClinicalSnapshot) -> Fact | None:

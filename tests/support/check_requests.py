@@ -145,6 +145,7 @@ def request(*resources: Record, drafts: list[Record]) -> Record:
 START = [*ADULT, premedication()]
 CASES: dict[str, tuple[str, Callable[[], Record]]] = {
     "al1-allergy": ("Dexamethasone drafted, allergy to it on record", lambda: request(*ADULT, RUNNING, *GRADE_2, allergic(DEXAMETHASONE), drafts=[drug(DEXAMETHASONE, 10, 12)])),
+    "al1-related": ("Brivaracetam drafted, allergy to levetiracetam on record", lambda: request(*ADULT, RUNNING, *GRADE_2, allergic(LEVETIRACETAM), drafts=[by_atc("N03AX23", "draft", "draft", 50, 12)])),
     "l6-allergy": ("Levetiracetam drafted, reaction to it on record", lambda: request(*ADULT, RUNNING, *GRADE_3, allergic(LEVETIRACETAM), drafts=[drug(LEVETIRACETAM, 500, 12)])),
     "b1-grade-3-4": ("The next bag at grade 3", lambda: request(*ADULT, RUNNING, *GRADE_3, drafts=[engager()])),
     "b1-proxy": ("The next bag, RASS-like scale suggests grade 3", lambda: request(*ADULT, RUNNING, observation("avpu", concept(LOINC, "80288-4"), {"valueCodeableConcept": concept(SNOMED, "450847001")}), drafts=[engager()])),
@@ -219,7 +220,7 @@ CASES: dict[str, tuple[str, Callable[[], Record]]] = {
     "sd1-seizure": ("Lorazepam, a seizure 20 min ago", lambda: request(*ADULT, RUNNING, seizure(1 / 3), drafts=[drug("6470", 4)])),
     "it1-day-1": ("Intrathecal methotrexate on day 1", lambda: request(*ADULT, infusion(ago(hours=5)), *CLEAR, drafts=[intrathecal()])),
 }
-"""Row of the protocol to a title and its request; b7-down and al1-related have no code to be charted with."""
+"""Row of the protocol to a title and its request; b7-down has no verified code to be charted with."""
 
 
 def dialysed() -> list[Record]:
@@ -227,7 +228,7 @@ def dialysed() -> list[Record]:
     session = {
         "resourceType": "Procedure",
         "status": "completed",
-        "code": concept(SNOMED, "302497006"),
+        "code": concept("http://example.org/fhir/CodeSystem/procedures", "HD"),
         "subject": {"reference": "Patient/p"},
     }
     days = ((1, "session-1"), (3, "session-2"))
