@@ -105,7 +105,7 @@ def _facts(order: Order, kind: str, chart: DraftChart) -> dict[str, Fact | None]
 def _checked(protocol: Protocol, order: Order, facts: Facts, chart: DraftChart) -> DraftCheck | None:
     fired: list[Row] = []
     unknown: dict[str, None] = {}
-    for row in protocol.checks:
+    for row in protocol.checks_of(str(facts["draft"])):
         holds = row.holds(facts)
         if holds:
             fired.append(row)

@@ -113,6 +113,15 @@ class Protocol:
     rows: tuple[Row, ...]
     checks: tuple[Row, ...] = ()
     answers: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    checks_by_draft: dict[str, tuple[Row, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def checks_of(self, draft: str) -> tuple[Row, ...]:
+        """The checks that may fire for a kind of draft; looked up once."""
+        found = self.checks_by_draft.get(draft)
+        if found is None:
+            found = tuple(row for row in self.checks if draft in row.when.get("draft", (draft,)))
+            self.checks_by_draft[draft] = found
+        return found
 
     def topic(self, topic_id: str) -> Topic:
         """A topic by its id."""
