@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fhir_mappers.validation.definitions import definition
+from fhir_mappers.validation.definitions import definition, other_version_of_element
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _NO_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -34,6 +34,11 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _versioned(kind: str, key: str) -> str:
+    version = other_version_of_element(kind, key)
+    return f"{key[:40]} ({version})" if version else key[:40]
+
+
 def noted(record: dict[str, Any]) -> Iterator[str]:
     """Each oddity of a record in a sentence; none for a clean one."""
     identity = record.get("id")
@@ -43,7 +48,7 @@ def noted(record: dict[str, Any]) -> Iterator[str]:
     known = definition(kind).elements
     unknown = sorted(key for key in record if key.lstrip("_") not in known and key != "fhir_comments")
     if unknown:
-        yield f"elements that R4 does not have were passed over: {', '.join(key[:40] for key in unknown[:5])}"
+        yield f"elements that R4 does not have were passed over: {', '.join(_versioned(kind, key) for key in unknown[:5])}"
     if "context" in unknown:
         yield "context (STU3) was taken for the encounter"
     empty = sorted(key for key, value in record.items() if value is None or value in ("", [], {}))

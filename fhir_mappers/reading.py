@@ -81,8 +81,8 @@ class Given:
 class Record:
     """One resource that could be read: its view, its bytes, and the name it is cited by.
 
-    `mended` says what had to be read leniently (a number as a string, an object for a list): never a value
-    that feeds a grade.
+    `mended` says what had to be read leniently: an object for a list of codings, or, with `unquoted`,
+    a number that was sent as a string, which must not feed a grade.
     """
 
     view: Resource
@@ -90,6 +90,7 @@ class Record:
     evidence: str
     full_url: str | None = None
     mended: str | None = None
+    unquoted: bool = False
 
 
 @dataclass(slots=True)
@@ -210,9 +211,9 @@ def read(given: Iterable[Given]) -> tuple[list[Record], list[MappingIssue]]:
         try:
             records.append(Record(decoder.decode(one.raw), one.raw, evidence, one.full_url))
         except (msgspec.DecodeError, RecursionError) as problem:
-            view, mended = _leniently(kind, one.raw)
-            if view is not None:
-                records.append(Record(view, one.raw, evidence, one.full_url, mended))
+            lenient = _unquoted(kind, one.raw, evidence, one.full_url) or _wrapped(kind, one.raw, evidence, one.full_url)
+            if lenient is not None:
+                records.append(lenient)
             else:
                 issues.append(MappingIssue(evidence, f"could not be read: {_plain(problem)}"))
     return records, issues
@@ -228,34 +229,38 @@ def _same(first: bytes, second: bytes) -> bool:
         return False
 
 
-def _leniently(kind: str, raw: bytes) -> tuple[Resource | None, str | None]:
-    """A record with numbers or booleans as strings, or one object where a list of codings belongs."""
+def _unquoted(kind: str, raw: bytes, evidence: str, full_url: str | None) -> Record | None:
+    """A record whose numbers or booleans came as strings; None when that is not what is wrong with it."""
     try:
-        return _lenient[kind].decode(raw), "a number or boolean was sent as a string"
+        view = _lenient[kind].decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        pass
+        return None
+    return Record(view, raw, evidence, full_url, "a number or boolean was sent as a string", unquoted=True)
+
+
+def _wrapped(kind: str, raw: bytes, evidence: str, full_url: str | None) -> Record | None:
+    """A record with a lone object for a list: identifier, category, the coding of a code; None otherwise."""
     try:
         body = json.loads(raw)
-        wrapped = _wrapped(body)
-        return (_views[kind].decode(json.dumps(body).encode()), f"{wrapped} is one object; a list was expected") if wrapped else (None, None)
+        changed = _put_into_lists(body)
+        if not changed:
+            return None
+        view = _views[kind].decode(json.dumps(body).encode())
     except (ValueError, RecursionError, msgspec.DecodeError):
-        return None, None
+        return None
+    return Record(view, raw, evidence, full_url, f"{changed[0]} is one object; a list was expected")
 
 
-def _wrapped(body: dict[str, Any]) -> str | None:
-    """Puts a lone object into a list: the coding of code and category, the category, the identifier."""
-    changed = []
-    for name in ("category", "identifier"):
-        if isinstance(body.get(name), dict) and not (name == "category" and body["resourceType"] in ("MedicationAdministration",)):
-            body[name] = [body[name]]
-            changed.append(name)
-    for name in ("code", "category", "medicationCodeableConcept"):
-        concepts = body.get(name) if isinstance(body.get(name), list) else [body.get(name)]
-        for concept in concepts or ():
-            if isinstance(concept, dict) and isinstance(concept.get("coding"), dict):
-                concept["coding"] = [concept["coding"]]
-                changed.append(f"{name}.coding")
-    return changed[0] if changed else None
+def _put_into_lists(body: dict[str, Any]) -> list[str]:
+    changed = [name for name in ("identifier", "category") if isinstance(body.get(name), dict)]
+    for name in changed:
+        body[name] = [body[name]]
+    for name in ("code", "medicationCodeableConcept"):
+        concept = body.get(name)
+        if isinstance(concept, dict) and isinstance(concept.get("coding"), dict):
+            concept["coding"] = [concept["coding"]]
+            changed.append(f"{name}.coding")
+    return changed
 
 
 def _plain(problem: Exception) -> str:

@@ -98,7 +98,7 @@ def _items(
         try:
             if chart.question(view.code) not in observations.ICE_ITEMS or refused(record, chart) is not None:
                 continue
-            if record.mended is not None:
+            if record.unquoted:
                 raise Unreadable(f"{record.mended}: a value that is graded is not repaired")
             if panels is None:
                 panels = _panels(records, chart)

@@ -238,7 +238,7 @@ def _looked_at(
     except (ValueError, RecursionError):
         return MappingIssue(record.evidence, "is not strict JSON: not used"), []
     graded = any(isinstance(one, Finding | ChartedGrade) for one in found)
-    if record.mended is not None and graded:
+    if record.unquoted and graded:
         domain = next((one.domain.value for one in found if isinstance(one, Finding)), "icans")
         return MappingIssue(record.evidence, f"{record.mended}: a value that is graded is not repaired", domain), []
     odd = [record.mended] if record.mended is not None else []
