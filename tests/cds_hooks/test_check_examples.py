@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from charts import NOW, encoded
-from check_requests import CASES
+from check_requests import CASES, FOLDER, SITE
 from fhir.resources.R4B.condition import Condition
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.servicerequest import ServiceRequest
@@ -23,15 +23,10 @@ from jsonschema import Draft202012Validator
 from cds_hooks.decide import Decision, decide
 from cds_hooks.hook_request import parse
 from cds_hooks.prefetch import gather
-from fhir_mappers.codes import load_terminology
-from fhir_mappers.concept_maps import with_site_maps
-from fhir_mappers.site import Site
 from rules import load_knowledge
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "examples" / "checks"
 KNOWLEDGE = load_knowledge()
-SITE = Site(None, with_site_maps(load_terminology(), [FOLDER / "site-codes.json"]))
 DECISION = UUID("5f0c1a52-93a5-4f0e-9c07-6d7a0b2e4c11")
 SCHEMA = Draft202012Validator(
     json.loads((ROOT / "cds_hooks/schemas/response.strict.schema.json").read_text("utf-8"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from charts import (
@@ -26,7 +27,14 @@ from charts import (
     score,
 )
 
+from fhir_mappers.codes import load_terminology
+from fhir_mappers.concept_maps import with_site_maps
+from fhir_mappers.site import Site
+
 Record = dict[str, Any]
+FOLDER = Path(__file__).parents[2] / "examples" / "checks"
+SITE = Site(None, with_site_maps(load_terminology(), [FOLDER / "site-codes.json"]))
+"""A site that codes a haemodialysis session on its own."""
 ATC = "http://www.whocc.no/atc"
 BLINATUMOMAB, DEXAMETHASONE, LEVETIRACETAM, TOCILIZUMAB = "1597258", "3264", "114477", "612865"
 
