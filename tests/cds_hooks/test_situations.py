@@ -270,3 +270,9 @@ def test_a_weightless_chart_still_reads() -> None:
     assert not any(label.startswith("Correct") for label in offered(found)), "no dose is cut where the kidneys are not known"
     found = cards(patient(50, gender="female"), WEIGHT, RUNNING, *GRADE_2, charted("consciousness", "loc-alert"), drafts=[drug(LEVETIRACETAM, 1000, 12)])
     assert "creatinine now" in found["levetiracetamorder"]["summary"]
+
+
+def test_the_review_task_goes_with_the_work_up() -> None:
+    """Every 24 h at grade 3 and 4; not at grade 2, where two doses end by themselves (A23)."""
+    assert offered(cards(*ADULT, RUNNING, *GRADE_3))["Task: corticosteroid review in 24 h"] is False
+    assert "Task: corticosteroid review in 24 h" not in offered(cards(*ADULT, RUNNING, *GRADE_2))

@@ -221,3 +221,11 @@ def test_no_dose_is_corrected_under_18() -> None:
     found = checks(draft("levetiracetam", 3000, 12), values={}, age=8)
     assert found
     assert all(check.correction is None or check.correction.dose is None for check in found)
+
+
+def test_a_bag_of_a_running_infusion_is_not_warned_of_each_time() -> None:
+    """B4 at a start, a restart or a step; a further bag at grade 1 has nothing of its own to say (H57)."""
+    bag = draft("blinatumomab", daily_ug=28.0)
+    assert rows(bag, values={ICE: 8, LOC: "loc-alert"}) == set()
+    paused = replace(RUNNING, running=False, end=NOW - timedelta(hours=10))
+    assert "b4-grade" in rows(bag, values={ICE: 8, LOC: "loc-alert"}, administrations=(paused,))
