@@ -34,8 +34,11 @@ def order(record: MedicationRequest, evidence: str, chart: Chart, draft: bool) -
         authored = whole_day(record.authoredOn, chart.zone)[1] if record.authoredOn else None
     except Unreadable as problem:
         return unusable(evidence, "draft order" if draft else "active order", problem, chart)
-    instruction = (record.dosageInstruction or (DosageInstruction(),))[0]
-    rates = (instruction.doseAndRate or (None,))[0]
+    instructions = record.dosageInstruction or (DosageInstruction(),)
+    instruction = instructions[0]
+    several = draft and len(instructions) > 1  # what they add up to is not known
+    rates = None if several else (instruction.doseAndRate or (None,))[0]
+    dose = milligrams(rates.doseQuantity, chart) if rates else None
     return Order(
         substance=substance.name,
         drug_class=substance.drug_class,
@@ -43,8 +46,8 @@ def order(record: MedicationRequest, evidence: str, chart: Chart, draft: bool) -
         draft=draft,
         status=status,
         authored=None if authored is None else min(authored, chart.as_of + timedelta(minutes=5)),
-        dose_mg=milligrams(rates.doseQuantity, chart) if rates else None,
-        interval_hours=interval(instruction.timing),
+        dose_mg=dose if dose is not None and dose > 0 else None,
+        interval_hours=None if several else interval(instruction.timing),
         daily_ug=micrograms_a_day(rates.rateQuantity, chart) if rates else None,
         systemic=substance.form not in NON_SYSTEMIC_FORMS,
         route=_route(instruction, substance.form, chart),

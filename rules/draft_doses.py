@@ -181,10 +181,10 @@ def levetiracetam(order: Order, chart: DraftChart) -> dict[str, Fact | None]:
 
 
 def _levetiracetam_dose(order: Order, chart: DraftChart) -> Fact | None:
-    """Per day, so that an interval other than the label's is judged too; one dose without interval is a load."""
+    """Per day, so that an interval other than the label's is judged too; without an interval not known."""
     amount = daily(order)
     if amount is None:
-        return "within" if order.dose_mg is not None else None
+        return None
     ceiling = chart.dosing.dose("levetiracetam-ceiling", chart.renal.band)
     most = ceiling.amount_mg * 24 / ceiling.every_hours
     if amount > most:

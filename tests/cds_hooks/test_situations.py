@@ -276,3 +276,17 @@ def test_the_review_task_goes_with_the_work_up() -> None:
     """Every 24 h at grade 3 and 4; not at grade 2, where two doses end by themselves (A23)."""
     assert offered(cards(*ADULT, RUNNING, *GRADE_3))["Task: corticosteroid review in 24 h"] is False
     assert "Task: corticosteroid review in 24 h" not in offered(cards(*ADULT, RUNNING, *GRADE_2))
+
+
+def test_a_draft_of_several_instructions_is_not_judged_by_the_first() -> None:
+    """500 mg in the morning and 2,500 mg at night are not 500 mg: the dose is not known, and nothing is rewritten."""
+    draft = drug(LEVETIRACETAM, 500, 12)
+    draft["dosageInstruction"] *= 2
+    found = cards(*ADULT, RUNNING, *GRADE_2, seizure(3), diagnosis("http://snomed.info/sct", "2776000"), drafts=[draft])
+    assert not any(label.startswith("Correct") for label in offered(found))
+    assert "not known: dose and interval of the order" in found["levetiracetamorder"]["detail"]
+
+
+def test_a_dose_that_is_none_is_not_known() -> None:
+    found = decided(*ADULT, RUNNING, *GRADE_2, seizure(3), drafts=[drug(LEVETIRACETAM, -500, 12)])
+    assert not any(check["row"] == "l7-after-seizure" for check in found.record["checks"])
