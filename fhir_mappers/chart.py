@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 from fhir_mappers.codes import Terminology
@@ -17,7 +17,10 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One patient as of one instant. `patient` holds every literal reference that means this patient."""
+    """One patient as of one instant. `patient` holds every literal reference that means this patient.
+
+    `literal` are the references that mean the patient as they stand, `latest` the last instant that counts.
+    """
 
     patient: frozenset[str]
     as_of: datetime
@@ -26,10 +29,18 @@ class Chart:
     units: Units
     proxies: Proxies
     medications: Mapping[str, Medication]
+    literal: frozenset[str | None] = field(init=False)
+    latest: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What is asked of every record is worked out once."""
+        literal = frozenset(key for key in self.patient if key.startswith(("Patient/", "urn:")))
+        object.__setattr__(self, "literal", literal)
+        object.__setattr__(self, "latest", self.as_of + CLOCK_TOLERANCE)
 
     def past(self, moment: datetime) -> datetime:
         """The moment, if it is not in the future; raises Unreadable otherwise."""
-        if moment > self.as_of + CLOCK_TOLERANCE:
+        if moment > self.latest:
             raise Unreadable(f"time {moment.isoformat()} is in the future of {self.as_of.isoformat()}")
         return moment
 

@@ -27,11 +27,19 @@ class Unreadable(Exception):  # noqa: N818 - a value for the caller, not a failu
     """An element that cannot be used: the message says what was found and what was expected."""
 
 
+_USUAL = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def exact_time(text: str, zone: tzinfo | None = None) -> datetime:
     """A FHIR dateTime or instant with its offset. Without one it is refused, unless the site set its zone.
 
     Raises Unreadable. Missing seconds are read as :00; a partial date is no exact time.
     """
+    if _USUAL.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass  # said below
     found = _INSTANT.fullmatch(text)
     if found is None:
         kind = "a date without a time" if _DAY.fullmatch(text) else "not a FHIR dateTime"

@@ -19,6 +19,7 @@ from fhir_mappers.elements import (
     reference_key,
 )
 from fhir_mappers.issues import MappingIssue
+from fhir_mappers.measurement import irrelevant, plain
 from fhir_mappers.medication_administration import administration
 from fhir_mappers.medication_request import order
 from fhir_mappers.patient import Person, person
@@ -72,6 +73,7 @@ class _Gathered:
     measurements: list[Measurement] = field(default_factory=list)
     diagnoses: list[Diagnosis] = field(default_factory=list)
     raw_orders: dict[str, bytes] = field(default_factory=dict)
+    asked: list[Record] = field(default_factory=list)
 
     def add(self, found: object) -> None:
         """Puts one mapped thing where it belongs."""
@@ -124,14 +126,18 @@ def snapshot_from(
         medications=_medications([*charted, *drafted]),
     )
     draft_evidence = {record.evidence for record in drafted}
+    measurements = gathered.measurements
     for record in charted:
-        if not (isinstance(record.view, MedicationRequest) and record.evidence in draft_evidence):
+        view = record.view
+        if type(view) is Observation and (value := plain(record, view, chart)) is not None:
+            measurements.append(value)
+        elif not (isinstance(view, MedicationRequest) and record.evidence in draft_evidence):
             _gather(record, chart, gathered, draft=False)
     for record in drafted:
         _gather(record, chart, gathered, draft=True)
-    made, issues = ice_from_items(charted, chart, gathered.findings)
+    made, issues = ice_from_items(gathered.asked, chart, gathered.findings)
     gathered.issues += issues
-    findings, issues = of_one_instant([*gathered.findings, *made], issued(charted, chart))
+    findings, issues = of_one_instant([*gathered.findings, *made], issued(gathered.asked, chart))
     gathered.issues += issues
     gathered.diagnoses = procedures.extubated(gathered.diagnoses)
     who = gathered.person
@@ -179,6 +185,10 @@ def _medications(records: Sequence[Record]) -> dict[str, Medication]:
 def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> None:
     """Everything one record says; a record of another patient, or unsafe to read, says nothing but so."""
     view = record.view
+    if isinstance(view, Observation):
+        if irrelevant(view, chart):
+            return
+        gathered.asked.append(record)
     if isinstance(view, Patient):
         _gather_person(view, record, chart, gathered)
         return

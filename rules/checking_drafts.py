@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rules.allergies import allergy
-from rules.dosing import Dose
+from rules.dosing import UNKNOWN_BAND, Dose
 from rules.draft_courses import blinatumomab, infusion_day_1, is_intrathecal
 from rules.draft_doses import (
     DraftChart,
@@ -122,7 +122,8 @@ def _checked(protocol: Protocol, order: Order, facts: Facts, chart: DraftChart) 
 def _correction(order: Order, fired: Iterable[Row], chart: DraftChart) -> Corrected | None:
     """One a draft: to take it out comes before a dose; then the worst check decides.
 
-    A dose is proposed for adults alone, and only where the draft says another.
+    A dose is proposed for adults alone, for levetiracetam only where the kidneys are known, and only where
+    the draft says another.
     """
     asking = [row for row in fired if row.correct is not None]
     for row in sorted(asking, key=lambda row: row.correct is not None and row.correct.dosing is not None):
@@ -130,6 +131,8 @@ def _correction(order: Order, fired: Iterable[Row], chart: DraftChart) -> Correc
         if row.correct.dosing is None:
             return Corrected(order, row, None, row.correct.preferred)
         dose = chart.dosing.dose(row.correct.dosing, chart.renal.band)
+        if order.substance == "levetiracetam" and chart.renal.band == UNKNOWN_BAND:
+            continue
         if chart.facts["adult"] is True and (order.dose_mg, order.interval_hours) != (dose.amount_mg, dose.every_hours):
             return Corrected(order, row, dose, row.correct.preferred and dose.may_recommend)
     return None

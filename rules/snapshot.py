@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Domain(StrEnum):
@@ -112,8 +113,7 @@ class Order:
     selected: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """A vital sign or laboratory value in the unit the concept is read in (codes: `kind`)."""
 
     kind: str

@@ -229,3 +229,9 @@ def test_a_bag_of_a_running_infusion_is_not_warned_of_each_time() -> None:
     assert rows(bag, values={ICE: 8, LOC: "loc-alert"}) == set()
     paused = replace(RUNNING, running=False, end=NOW - timedelta(hours=10))
     assert "b4-grade" in rows(bag, values={ICE: 8, LOC: "loc-alert"}, administrations=(paused,))
+
+
+def test_no_dose_is_corrected_where_the_kidneys_are_not_known() -> None:
+    (found,) = checks(draft("levetiracetam", 3000, 12), measurements=())
+    assert {"l1-unknown", "l3-daily"} <= {row.id for row in found.rows}
+    assert found.correction is None
