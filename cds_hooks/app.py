@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -54,7 +55,7 @@ def create_app(
     clock: Clock | None = None,
 ) -> Starlette:
     """The service. Raises KnowledgeError, StoreError or SettingsError: then it does not start."""
-    telemetry.configure()
+    telemetry.configure(settings.shadow)
     desk = Desk(
         settings,
         load_knowledge(settings.protocol, allow_draft=settings.demo) if knowledge is None else knowledge,
@@ -95,7 +96,7 @@ class Desk:
         self.site = site(settings)
         self.warm = False
         self.fhir = FhirClient(settings.fhir_servers, settings.fetch_ms, settings.max_body)
-        self.discovery = msgspec.json.encode(discovery())
+        self.discovery = msgspec.json.encode(discovery(settings.shadow))
         self.etag = f'"{hashlib.sha256(self.discovery).hexdigest()[:32]}"'
 
     @asynccontextmanager
@@ -151,8 +152,10 @@ class Desk:
                 site=self.site,
             )
             stages.done("decide")
+            if self.settings.shadow:
+                decision = replace(decision, record={**decision.record, "shadow": True})
             log |= _told(decision)
-            answer = json_answer({"cards": decision.cards})
+            answer = json_answer({"cards": [] if self.settings.shadow else decision.cards})
             metrics.decided(service.id, records, decision)
             stages.done("answer")
             kept = self.store.append(
