@@ -1,6 +1,7 @@
 # make run    the service with the demo page, on http://127.0.0.1:8000
 # make test   lint, types and all tests (test-long: the full figures too)
 # make check  lint and types only
+# make bench  the service beside a bare floor, into docs/benchmarks.md (soak: memory under a long load)
 # Needs Python 3.11 or later; everything else goes into .venv.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \

@@ -108,6 +108,8 @@ def is_loopback(host: str) -> bool:
 
 def _said(name: str, value: Any) -> str:
     shown = re.sub(r"//[^/@]*@", "//***@", str(value))  # a database URL may hold a password
+    if name == "patient_key":
+        shown = "***"
     if name == "protocol":
         shown = os.environ.get(f"{PREFIX}PROTOCOL", shown)
     return f"{PREFIX}{name.upper()}={shown}: expected {EXPECTED.get(name, 'another value')}"
