@@ -239,4 +239,6 @@ def _said(name: str, value: Any) -> str:
     shown = re.sub(r"//[^/@]*@", "//***@", str(value))  # a database URL may hold a password
     if name in ("protocol", "concept_maps", "fhir_servers", "cors_origins"):
         shown = re.sub(r"//[^/@]*@", "//***@", os.environ.get(f"{PREFIX}{name.upper()}", shown))
+    if name == "patient_key":
+        shown = "***"
     return f"{PREFIX}{name.upper()}={shown}: expected {EXPECTED.get(name, 'another value')}"

@@ -123,6 +123,8 @@ def sentence(text: str, assessment: Assessment) -> str:
 
 def filled(text: str, assessment: Assessment, brief: bool = False) -> str:
     """A document's sentence with its placeholders: {grade}, {score}, {last_score}, {aside}, {dose id}."""
+    if "{" not in text:
+        return text
     text = text.replace("{grade}", headline(assessment, brief)).replace("{score}", _NAMES[assessment.grading.tool])
     text = text.replace("{last_score}", _last_score(assessment)).replace("{aside}", _aside(assessment))
     if "{" not in text:

@@ -36,8 +36,13 @@ class Link:
 
 
 def digest(previous: str, table: str, row: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) over the hash before, the table and every column but the hash, times in UTC."""
-    content = {str(name): _plain(value) for name, value in row.items() if name != "hash"}
+    """SHA-256 (hex) over the hash before, the table and every column but the hash, times in UTC.
+
+    A column without a value is left out: one that a later version adds does not change the hash of older rows.
+    """
+    content = {
+        str(name): _plain(value) for name, value in row.items() if name != "hash" and value is not None
+    }
     return hashlib.sha256(_CONTENT.encode([previous, str(table), content])).hexdigest()
 
 

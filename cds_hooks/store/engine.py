@@ -24,7 +24,7 @@ class StoreError(Exception):
 
 
 def opened(url: str, *, upgrade: bool | None = None) -> Engine:
-    """The engine, its tables at the last migration. Raises StoreError.
+    """The engine, its tables at the last migration or beyond. Raises StoreError.
 
     `upgrade`: whether to bring old tables up to date; None: SQLite yes, PostgreSQL no.
     """
@@ -32,7 +32,7 @@ def opened(url: str, *, upgrade: bool | None = None) -> Engine:
         engine = _engine(make_url(url))
         with engine.connect() as connection:
             found = _revision(connection)
-        if found != HEAD:
+        if found is None or found < HEAD:  # newer tables only have more columns
             if upgrade is False or (upgrade is None and engine.dialect.name != "sqlite"):
                 engine.dispose()
                 what = "has no tables yet" if found is None else f"is at {found}, not at {HEAD}"

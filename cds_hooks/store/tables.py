@@ -50,12 +50,12 @@ DECISIONS = Table(
     "decisions",
     METADATA,
     Column("id", Text, primary_key=True),  # uuid
-    Column("recorded_at", UtcTime, nullable=False, index=True),  # the as_of of the decision
+    Column("recorded_at", UtcTime, nullable=False),  # the as_of of the decision
     Column("service", Text, nullable=False),
     Column("hook_instance", Text, nullable=False),
     Column("record", Text, nullable=False),  # JSON
-    Column("request_id", Text, index=True),
-    Column("patient", Text, index=True),  # keyed hash, or plain by setting
+    Column("request_id", Text),
+    Column("patient", Text),  # keyed hash, or plain by setting
     Column("latency_us", Integer),  # microseconds from the request to handing over this row
     Column("chain", Text),  # null: recorded before there were chains
     Column("position", Integer),  # in its chain, from 1
@@ -74,7 +74,7 @@ FEEDBACK = Table(
     "feedback",
     METADATA,
     Column("id", Text, primary_key=True),  # sha256 of the item: the same item again is the same row
-    Column("received_at", UtcTime, nullable=False, index=True),
+    Column("received_at", UtcTime, nullable=False),
     Column("service", Text, nullable=False),
     Column("card", Text, nullable=False, index=True),  # as the client wrote it
     Column("matched", Boolean, nullable=False),  # we issued this card

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from cds_hooks.decide import Decision
 from cds_hooks.store import FeedbackCount, Store, StoreError, records
@@ -213,6 +213,35 @@ def test_postgresql_is_upgraded_only_when_asked(cluster: Any) -> None:
         Store(empty)
     opened(empty, upgrade=True).dispose()
     Store(empty).append(decision(uuid4()), "s", "i").result()
+
+
+def test_tables_of_a_later_version_are_taken(url: str) -> None:
+    """A host of the version before goes on while the others are upgraded; its rows verify with the later one."""
+    with opened(url).begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+        connection.exec_driver_sql("alter table decisions add column later text")
+    store = Store(url)
+    store.append(decision(uuid4()), "s", "i").result()
+    assert verify(store.engine).problems == []
+
+
+def test_the_service_needs_few_rights(cluster: Any) -> None:
+    """A user that may read and add, and move the heads of the chains, cannot change a record."""
+    name = f"r{uuid4().hex}"
+    full = cluster.create(name, template="template_icans")
+    user = f"u{uuid4().hex}"
+    for statement in (
+        f"CREATE ROLE {user} LOGIN",
+        f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {user}",
+        f"GRANT UPDATE ON chains, probes TO {user}",
+    ):
+        cluster.sql(statement, name)
+    store = Store(full.replace("icans@", f"{user}@"))
+    store.append(decision(uuid4()), "s", "i").result()
+    assert count(store, [item(), item("x")]).stored == 2
+    store.probe().result()
+    with pytest.raises(ProgrammingError), store.engine.begin() as connection:
+        connection.exec_driver_sql("update decisions set record = ''")
 
 
 def test_the_migrations_end_at_the_tables(url: str) -> None:

@@ -44,10 +44,6 @@ def upgrade() -> None:
             op.add_column(table, column)
     for table in ("decisions", "feedback", "checkpoints"):
         op.create_index(f"{table}_chain", table, ["chain", "position"], unique=True)
-    op.create_index("ix_decisions_recorded_at", "decisions", ["recorded_at"])
-    op.create_index("ix_decisions_request_id", "decisions", ["request_id"])
-    op.create_index("ix_decisions_patient", "decisions", ["patient"])
-    op.create_index("ix_feedback_received_at", "feedback", ["received_at"])
 
 
 def _links() -> list[sa.Column[Any]]:
