@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime, tzinfo
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cds_hooks import records_cli
+
 if TYPE_CHECKING:
+    from fhir_mappers.site import Site
     from rules import Knowledge
 
 app = typer.Typer(
@@ -19,6 +22,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(records_cli.db, name="db")
+app.add_typer(records_cli.audit, name="audit")
+app.command()(records_cli.feedback)
 
 
 class Format(StrEnum):
@@ -32,12 +40,13 @@ class Format(StrEnum):
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that answer, one a core.", min=1, max=256)] = 1,
 ) -> None:
     """Serve the CDS Hooks endpoints. Settings are environment variables ICANS_*."""
     from cds_hooks import serving, settings
 
     try:
-        raise typer.Exit(serving.serve(settings.load(), host, port))
+        raise typer.Exit(serving.serve(settings.load(), host, port, workers))
     except settings.SettingsError as error:
         raise _stop(str(error), code=2) from None
     except serving.CannotServe as error:
@@ -79,9 +88,9 @@ def evaluate(
     """Grade files without a server. Exit 0: all evaluated; 1: some data could not be used; 2: wrong usage."""
     from cds_hooks import evaluate as evaluating
 
-    at, knowledge, zone = _reading(as_of)
+    at, knowledge, site = _reading(as_of)
     as_json = output is Format.JSON or (output is None and not sys.stdout.isatty())
-    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, zone))
+    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, site))
 
 
 @app.command()
@@ -95,8 +104,8 @@ def explain(
     """Show every step from the records of a file to the grade and the advice, and what would change it."""
     from cds_hooks import explain_command
 
-    at, knowledge, zone = _reading(as_of)
-    raise typer.Exit(explain_command.run(file, at, output is Format.JSON, knowledge, zone))
+    at, knowledge, site = _reading(as_of)
+    raise typer.Exit(explain_command.run(file, at, output is Format.JSON, knowledge, site))
 
 
 @app.command()
@@ -127,6 +136,33 @@ def check(
     raise typer.Exit(check_command.run(files or [], vignettes))
 
 
+maps = typer.Typer(help="A site's own codes.", no_args_is_help=True)
+app.add_typer(maps, name="map")
+
+
+@maps.callback()
+def _maps() -> None:
+    """A site's own codes."""
+
+
+@maps.command(name="check")
+def map_check(
+    files: Annotated[list[str], typer.Argument(metavar="BUNDLE…", help="Bundles, NDJSON files or CDS Hooks requests.")],
+    skeleton: Annotated[bool, typer.Option("--skeleton", help="Print a ConceptMap to fill in.")] = False,
+    output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TEXT,
+) -> None:
+    """List every code met and whether it is read. Exit 0: listed; 2: wrong usage."""
+    from cds_hooks import map_command, settings
+    from fhir_mappers.codes import load_terminology
+
+    try:
+        site = settings.site(settings.load())
+    except settings.SettingsError as error:
+        raise _stop(str(error), code=2) from None
+    codes = site.codes or load_terminology()
+    raise typer.Exit(map_command.run(files, skeleton, output is Format.JSON, codes))
+
+
 @app.command()
 def doctor() -> None:
     """Check settings, database, knowledge, FHIR servers and client keys: a line each, with the fix. Exit 1: fix."""
@@ -135,8 +171,8 @@ def doctor() -> None:
     raise typer.Exit(examining.run())
 
 
-def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, tzinfo | None]:
-    """The instant asked for, the knowledge and the zone by the settings. Exits with 2 when one is wrong."""
+def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, Site]:
+    """The instant asked for, the knowledge and how records are read, by the settings. Exits with 2 when one is wrong."""
     from cds_hooks import settings
     from fhir_mappers.elements import Unreadable, exact_time
     from rules import KnowledgeError, load_knowledge
@@ -144,7 +180,7 @@ def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, tzinfo | No
     try:
         chosen = settings.load()
         at = exact_time(as_of, chosen.zone) if as_of else None
-        return at, load_knowledge(chosen.protocol, allow_draft=chosen.demo), chosen.zone
+        return at, load_knowledge(chosen.protocol, allow_draft=chosen.demo), settings.site(chosen)
     except (settings.SettingsError, KnowledgeError) as error:
         raise _stop(str(error), code=2) from None
     except Unreadable as error:

@@ -6,7 +6,7 @@ The same `decide` serves the hook, the command line and a cohort: what is replay
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +15,9 @@ from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import Records
 from cds_hooks.status import status_cards
 from fhir_mappers.issues import MappingIssue
+from fhir_mappers.site import ANYWHERE, Site
 from fhir_mappers.snapshot import snapshot_from
-from rules import Assessment, Grading, Knowledge, assess
+from rules import Assessment, DocumentRef, Grading, Knowledge, assess
 from rules.snapshot import Exposure
 
 
@@ -39,7 +40,7 @@ def decide(
     *,
     as_of: datetime,
     decision_id: UUID,
-    zone: tzinfo | None = None,
+    site: Site = ANYWHERE,
 ) -> Decision:
     """Reads, grades, advises. Pure: the same arguments give the same cards, byte for byte."""
     reading = snapshot_from(
@@ -48,27 +49,36 @@ def decide(
         as_of,
         knowledge.proxies,
         records.drafts,
-        zone,
+        site.zone,
         records.unread,
         selected=frozenset(request.selections) if request.hook == "order-select" else None,
+        codes=site.codes,
     )
-    notes = tuple(MappingIssue("context", note) for note in request.notes)
-    issues = (*notes, *records.issues, *reading.issues)
+    notes = tuple(MappingIssue("context", note, used=True) for note in request.notes)
+    everything = (*notes, *records.issues, *reading.issues)
+    issues = tuple(issue for issue in everything if not issue.used)
     assessment = assess(reading.snapshot, knowledge)
     if request.hook == "patient-view":
         found = status_cards(decision_id, assessment, issues, knowledge)
     else:
         found = cards(
-            decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge
+            decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge, site.orders
         )
-    record = report(assessment, issues, knowledge, request.patient_id)
-    return Decision(decision_id, as_of, found, record, assessment, issues)
+    record = report(assessment, everything, knowledge, request.patient_id, site.codes.site_maps if site.codes else ())
+    return Decision(decision_id, as_of, found, record, assessment, everything)
 
 
 def report(
-    assessment: Assessment, issues: tuple[MappingIssue, ...], knowledge: Knowledge, patient_id: str
+    assessment: Assessment,
+    issues: tuple[MappingIssue, ...],
+    knowledge: Knowledge,
+    patient_id: str,
+    site_maps: tuple[DocumentRef, ...] = (),
 ) -> dict[str, Any]:
-    """An assessment as JSON: what the store keeps and `icans-cds evaluate` prints."""
+    """An assessment as JSON: what the store keeps and `icans-cds evaluate` prints.
+
+    `issues` are records that could not be used; `notes` say what was odd about records that were.
+    """
     charted = assessment.charted
     return {
         "patient": patient_id,
@@ -88,9 +98,15 @@ def report(
             for row in one.rows
             if row.do
         ],
-        "issues": [{"evidence": issue.evidence, "problem": issue.problem} for issue in issues],
+        "checks": [
+            {"topic": row.topic, "row": row.id, "order": check.order.evidence}
+            for check in assessment.checks
+            for row in check.rows
+        ],
+        "issues": [{"evidence": i.evidence, "problem": i.problem} for i in issues if not i.used],
+        "notes": [{"evidence": i.evidence, "problem": i.problem} for i in issues if i.used],
         "knowledge": [
-            {"id": ref.id, "version": ref.version, "sha256": ref.sha256} for ref in knowledge.refs
+            {"id": ref.id, "version": ref.version, "sha256": ref.sha256} for ref in (*knowledge.refs, *site_maps)
         ],
     }
 

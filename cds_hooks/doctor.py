@@ -6,18 +6,18 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cds_hooks import outgoing
 from cds_hooks.outgoing import Call, NotHad
-from cds_hooks.settings import PREFIX, Settings, SettingsError, load
-from cds_hooks.store import Store, StoreError
+from cds_hooks.settings import PREFIX, Settings, SettingsError, load, site
+from cds_hooks.store import Store, StoreError, StoreUnavailable
 from cds_hooks.trust import clients
 from cds_hooks.trust.clients import Client
 from cds_hooks.trust.replay import UsedTokens
 from rules import KnowledgeError, load_knowledge
 
 TIMEOUT = 5.0  # seconds for a FHIR server
+DATABASE_WAIT = 10.0  # seconds for a write
 HEALTHY, SICK = 0, 1
 MARKS = {"ok": "ok  ", "note": "note", "fix": "FIX "}
 
@@ -73,9 +73,11 @@ def _unknown(environment: Iterable[str]) -> list[str]:
 def _database(settings: Settings) -> Iterator[Found]:
     try:
         store = Store(settings.database_url)
-        store.check()
-        store.close()
-    except StoreError as error:
+        try:
+            store.probe().result(DATABASE_WAIT)
+        finally:
+            store.close()
+    except (StoreError, StoreUnavailable, TimeoutError) as error:
         yield Found("fix", "database", str(error), "Set ICANS_DATABASE_URL to one this user can write to")
         return
     yield Found("ok", "database", "opens, has its tables, answers")
@@ -91,29 +93,13 @@ def _knowledge(settings: Settings) -> Iterator[Found]:
 
 
 def _concept_maps(settings: Settings) -> Iterator[Found]:
-    """Only where there is such a setting."""
-    given = getattr(settings, "concept_maps", None)
-    if given is None:
-        return
-    paths = [Path(one) for one in (given if isinstance(given, tuple | list) else [given])]
-    for path in [file for one in paths for file in (sorted(one.glob("*.json")) if one.is_dir() else [one])]:
-        problem = _no_concept_map(path)
-        if problem:
-            yield Found("fix", "concept maps", f"{path} {problem}", "Correct ICANS_CONCEPT_MAPS or the file")
-        else:
-            yield Found("ok", "concept maps", f"{path} is a ConceptMap")
-    if not paths:
-        yield Found("ok", "concept maps", "none given; only the shipped value sets are known")
-
-
-def _no_concept_map(path: Path) -> str:
     try:
-        read = json.loads(path.read_bytes())
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    except ValueError:
-        return "is not JSON"
-    return "" if isinstance(read, dict) and read.get("resourceType") == "ConceptMap" else "is no ConceptMap"
+        codes = site(settings).codes
+    except SettingsError as error:
+        yield Found("fix", "concept maps", str(error), "Correct the file, or change ICANS_CONCEPT_MAPS")
+        return
+    maps = ", ".join(f"{ref.id} {ref.version}" for ref in codes.site_maps) if codes else ""
+    yield Found("ok", "concept maps", maps or "none given; only the shipped value sets are known")
 
 
 def _fhir_servers(settings: Settings) -> Iterator[Found]:

@@ -24,6 +24,7 @@ from cds_hooks.prefetch import OPTIONAL, Records, gather
 from cds_hooks.refusal import Refusal
 from fhir_mappers.elements import Unreadable, exact_time
 from fhir_mappers.reading import Given, read, unwrap
+from fhir_mappers.site import ANYWHERE, Site
 from fhir_mappers.views import MedicationRequest, Patient
 from rules import Knowledge
 
@@ -35,7 +36,7 @@ def run(
     as_of: datetime | None,
     as_json: bool,
     knowledge: Knowledge,
-    zone: tzinfo | None = None,
+    site: Site = ANYWHERE,
 ) -> int:
     """Evaluates each file in order and prints it. Exit code: 0 all, 1 some could not be used, 2 not opened."""
     exit_code = EVALUATED
@@ -48,7 +49,7 @@ def run(
             exit_code = WRONG_USAGE
             continue
         try:
-            result = evaluated(content, name, as_of, knowledge, zone)
+            result = evaluated(content, name, as_of, knowledge, site)
         except Refusal as refusal:
             result = {"file": name, "outcome": refusal.outcome()}
             exit_code = max(exit_code, SOME_UNUSABLE)
@@ -60,25 +61,25 @@ def run(
 
 
 def evaluated(
-    content: bytes, name: str, as_of: datetime | None, knowledge: Knowledge, zone: tzinfo | None = None
+    content: bytes, name: str, as_of: datetime | None, knowledge: Knowledge, site: Site = ANYWHERE
 ) -> dict[str, Any]:
     """One file as the JSON of the contract. Raises Refusal when it cannot be used."""
-    decision = decided(content, as_of, knowledge, zone)
+    decision = decided(content, as_of, knowledge, site)
     return {"file": name, **decision.record, "cards": decision.cards}
 
 
-def decided(content: bytes, as_of: datetime | None, knowledge: Knowledge, zone: tzinfo | None = None) -> Decision:
+def decided(content: bytes, as_of: datetime | None, knowledge: Knowledge, site: Site = ANYWHERE) -> Decision:
     """The decision on one file: a hook request, a Bundle, or an example. Raises Refusal."""
     body = strict_json.checked(content)
     kind = _kind(body)
     if kind == "example":
         members = strict_json.members(body, "The file")
-        as_of = as_of or moment(strict_json.value(members["as_of"], str, "as_of", "a time"), zone)
+        as_of = as_of or moment(strict_json.value(members["as_of"], str, "as_of", "a time"), site.zone)
         body = members["request"]
         kind = "request"
     if kind == "request":
-        return _of_request(body, as_of or datetime.now(UTC), knowledge, zone)
-    return of_bundle(body, as_of, knowledge, zone)
+        return _of_request(body, as_of or datetime.now(UTC), knowledge, site)
+    return of_bundle(body, as_of, knowledge, site)
 
 
 class _Shape(msgspec.Struct):
@@ -105,13 +106,13 @@ def _kind(body: bytes) -> str:
     raise Refusal(400, "structure", f"The file is neither: {expected}.")
 
 
-def _of_request(body: bytes, as_of: datetime, knowledge: Knowledge, zone: tzinfo | None) -> Decision:
+def _of_request(body: bytes, as_of: datetime, knowledge: Knowledge, site: Site) -> Decision:
     hook = msgspec.json.decode(body, type=_Shape).hook or ""
     request = hook_request.parse(body, hook)
-    return decide(request, gather(request), knowledge, as_of=as_of, decision_id=_id(body), zone=zone)
+    return decide(request, gather(request), knowledge, as_of=as_of, decision_id=_id(body), site=site)
 
 
-def of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, zone: tzinfo | None) -> Decision:
+def of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, site: Site) -> Decision:
     """The decision on a Bundle, a list or a single resource: its one patient, its drafts as the order signed.
 
     The time is `as_of`, else Bundle.timestamp, else now. Raises Refusal when it cannot be used.
@@ -120,7 +121,7 @@ def of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, zone: t
     if found.incomplete and not found.given:
         raise Refusal(400, "structure", found.issues[0].problem)
     if as_of is None:
-        as_of = moment(found.timestamp, zone) if found.timestamp else datetime.now(UTC)
+        as_of = moment(found.timestamp, site.zone) if found.timestamp else datetime.now(UTC)
     drafts = [one for one in found.given if _is_draft(one)]
     charted = [one for one in found.given if one not in drafts]
     request = HookRequest(
@@ -135,7 +136,7 @@ def of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, zone: t
         fhir_server=None,
     )
     records = Records(tuple(charted), tuple(drafts), tuple(found.issues), frozenset())
-    return decide(request, records, knowledge, as_of=as_of, decision_id=_id(body), zone=zone)
+    return decide(request, records, knowledge, as_of=as_of, decision_id=_id(body), site=site)
 
 
 def _is_draft(given: Given) -> bool:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from cds_hooks.evaluate import decided
 from cds_hooks.printing import printable, say
 from cds_hooks.refusal import Refusal
 from cds_hooks.status import trend_said
+from fhir_mappers.site import ANYWHERE, Site
 from rules import Assessment, Domain, Knowledge
 from rules.explaining import Change, Charting, Explanation, LookedUp, RowSaid, explain, fact_name, facts_said
 from rules.facts import Facts
@@ -35,7 +36,7 @@ class Line:
     text: str
 
 
-def run(name: str, as_of: datetime | None, as_json: bool, knowledge: Knowledge, zone: tzinfo | None = None) -> int:
+def run(name: str, as_of: datetime | None, as_json: bool, knowledge: Knowledge, site: Site = ANYWHERE) -> int:
     """Explains one file on standard output. Exit code: 0, 1 the file cannot be used, 2 it cannot be opened."""
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
@@ -43,7 +44,7 @@ def run(name: str, as_of: datetime | None, as_json: bool, knowledge: Knowledge, 
         print(f"icans-cds explain: {name}: {problem.strerror}; a readable file was expected", file=sys.stderr)
         return 2
     try:
-        decision = decided(content, as_of, knowledge, zone)
+        decision = decided(content, as_of, knowledge, site)
     except Refusal as refusal:
         print(f"icans-cds explain: {name}: {refusal.text}", file=sys.stderr)
         return 1

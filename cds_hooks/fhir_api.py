@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -11,25 +13,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from cds_hooks import http_body, strict_json
+from cds_hooks import examples, http_body, strict_json
 from cds_hooks.evaluate import moment, of_bundle
 from cds_hooks.refusal import Refusal
-from cds_hooks.settings import Settings
+from cds_hooks.settings import Settings, site
 from fhir_mappers.assessment_out import result_bundle
-from fhir_mappers.terminology_out import published
+from fhir_mappers.terminology_out import published as terminology
 from rules import Knowledge
 
 FHIR_JSON = "application/fhir+json"
 
 
 def routes(settings: Settings, knowledge: Knowledge) -> list[BaseRoute]:
-    """Routes under /fhir."""
+    """Routes under /fhir. Raises SettingsError when a concept map cannot be used."""
+    here = site(settings)
 
     async def evaluate(request: Request) -> Response:
         request.state.log["service"] = "$evaluate-icans"
         body = strict_json.checked(await http_body.read(request, settings.max_body))
         bundle, as_of = _asked(body, settings)
-        decision = of_bundle(bundle, as_of, knowledge, settings.zone)
+        decision = of_bundle(bundle, as_of, knowledge, here)
         assert decision.assessment is not None
         patient_id = str(decision.record["patient"])
         return _answer(result_bundle(uuid4(), patient_id, decision.assessment, decision.cards, decision.issues))
@@ -40,6 +43,13 @@ def routes(settings: Settings, knowledge: Knowledge) -> list[BaseRoute]:
         Route("/fhir/{kind}", _search, methods=["GET"]),
         Route("/fhir/{kind}/{identity}", _read, methods=["GET"]),
     ]
+
+
+@lru_cache(maxsize=1)
+def published() -> Mapping[str, Mapping[str, Any]]:
+    """Everything readable under /fhir, by type and id: the terminology, and the two bedside forms."""
+    forms = [json.loads(path.read_bytes()) for path in sorted((examples.FOLDER / "questionnaires").glob("*.json"))]
+    return {**terminology(), "Questionnaire": {form["id"]: form for form in forms}}
 
 
 def _asked(body: bytes, settings: Settings) -> tuple[bytes, datetime | None]:

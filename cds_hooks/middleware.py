@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cds_hooks import telemetry
+from cds_hooks import metrics, telemetry
 from cds_hooks.answers import outcome_answer
 from cds_hooks.refusal import Refusal
 
@@ -42,6 +42,7 @@ class RequestLog:
             await self.app(scope, receive, identified)
         finally:
             log["ms"] = round((perf_counter() - began) * 1000, 1)
+            metrics.answered(log.get("service", "other"), log.get("status", 0))
             telemetry.LOG.info("request", **log)
         return None
 

@@ -25,6 +25,7 @@ class Records:
     drafts: tuple[Given, ...]
     issues: tuple[MappingIssue, ...]
     unread: frozenset[str]
+    failed: tuple[str, ...] = ()  # keys that were sent and hold no usable data
 
 
 def gather(request: HookRequest) -> Records:
@@ -59,7 +60,10 @@ def gather(request: HookRequest) -> Records:
     if refused:
         raise Refusal(412, "not-found", _needed(refused), f"prefetch.{refused[0][0]}")
     drafts = unwrap(request.draft_orders or b"[]", "context.draftOrders")
-    return Records(tuple(given), tuple(drafts.given), tuple(issues + drafts.issues), frozenset(unread))
+    failed = tuple(sorted(unread & request.prefetch.keys()))
+    return Records(
+        tuple(given), tuple(drafts.given), tuple(issues + drafts.issues), frozenset(unread), failed
+    )
 
 
 def _needed(refused: list[tuple[str, str]]) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from fhir_mappers.codes import load_terminology
+from fhir_mappers.concept_maps import ConceptMapError, with_site_maps
+from fhir_mappers.resources_out import NO_CODES, SiteCodes
+from fhir_mappers.site import Site
 from rules.assessing import SHIPPED_PROTOCOLS
 
 PREFIX = "ICANS_"
@@ -24,6 +29,12 @@ EXPECTED = {
     "demo": "1 or 0",
     "protocol": f"ids of shipped protocols ({', '.join(SHIPPED_PROTOCOLS)}) or paths of documents, separated by commas or {os.pathsep!r}",
     "timezone": "an IANA time zone name, such as Europe/London",
+    "concept_maps": f"paths of FHIR R4 ConceptMaps, separated by commas or {os.pathsep!r}",
+    "patient_reference": '"hash" or "plain"',
+    "patient_key": "at least 16 characters, kept secret and kept for as long as the records",
+    "patient_key_file": "a file that can be read and holds the key",
+    "order_codes": "the path of a JSON object: id of a dose, drug or request to a coding with system and code",
+    "shadow": "1 or 0",
     "max_body": "a whole number of bytes above 0",
     "clients": "the path of a JSON file: a list of objects with iss and jwks (a file) or jku (a URL)",
     "base_url": "the public base URL of the service, such as https://cds.example.org",
@@ -47,7 +58,13 @@ class Settings(BaseSettings):
     trust: str | None = None  # None: jwt, unless only this machine can reach the service
     demo: bool = False
     protocol: Annotated[tuple[Path, ...], NoDecode] = ()
+    concept_maps: Annotated[tuple[Path, ...], NoDecode] = ()
     timezone: str | None = None
+    patient_reference: Literal["hash", "plain"] = "hash"
+    patient_key: SecretStr | None = Field(default=None, min_length=16)
+    patient_key_file: Path | None = None
+    order_codes: Path | None = None
+    shadow: bool = False
     max_body: int = Field(default=8_000_000, gt=0)  # bytes
     clients: Path | None = None
     base_url: str | None = None
@@ -124,7 +141,7 @@ class Settings(BaseSettings):
             raise ValueError
         return origins
 
-    @field_validator("protocol", mode="before")
+    @field_validator("protocol", "concept_maps", mode="before")
     @classmethod
     def _paths(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -138,12 +155,44 @@ class Settings(BaseSettings):
             raise ValueError
         return paths
 
+    @field_validator("concept_maps")
+    @classmethod
+    def _files(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not all(path.is_file() for path in paths):
+            raise ValueError
+        return paths
+
+    @field_validator("order_codes")
+    @classmethod
+    def _codings(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            order_codes(path)
+        return path
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str | None) -> str | None:
         if name is not None and name not in available_timezones():
             raise ValueError
         return name
+
+
+def order_codes(path: Path | None) -> SiteCodes:
+    """A site's own codes of what is suggested, by the id of a dose, a drug or a request. Raises ValueError."""
+    if path is None:
+        return NO_CODES
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as problem:
+        raise ValueError(str(problem)) from None
+    if not isinstance(found, dict) or not all(_is_coding(coding) for coding in found.values()):
+        raise ValueError("codings with system and code were expected")
+    return found
+
+
+def _is_coding(value: Any) -> bool:
+    known = isinstance(value, dict) and {"system", "code"} <= value.keys() <= {"system", "code", "display"}
+    return known and all(isinstance(text, str) and text.strip() for text in value.values())
 
 
 def load() -> Settings:
@@ -153,6 +202,17 @@ def load() -> Settings:
     except ValidationError as error:
         lines = [_said(str(problem["loc"][0]), problem["input"]) for problem in error.errors()]
         raise SettingsError("\n".join(lines)) from None
+
+
+def site(chosen: Settings) -> Site:
+    """How records are read here. Raises SettingsError when a concept map cannot be used."""
+    if not chosen.concept_maps:
+        return Site(chosen.zone, orders=order_codes(chosen.order_codes))
+    try:
+        codes = with_site_maps(load_terminology(), chosen.concept_maps)
+        return Site(chosen.zone, codes, order_codes(chosen.order_codes))
+    except (ConceptMapError, OSError) as problem:
+        raise SettingsError(f"{PREFIX}CONCEPT_MAPS: {problem}") from None
 
 
 def plain_url(url: str) -> str:
@@ -177,6 +237,8 @@ def is_loopback(host: str) -> bool:
 
 def _said(name: str, value: Any) -> str:
     shown = re.sub(r"//[^/@]*@", "//***@", str(value))  # a database URL may hold a password
-    if name in ("protocol", "fhir_servers", "cors_origins"):
+    if name in ("protocol", "concept_maps", "fhir_servers", "cors_origins"):
         shown = re.sub(r"//[^/@]*@", "//***@", os.environ.get(f"{PREFIX}{name.upper()}", shown))
+    if name == "patient_key":
+        shown = "***"
     return f"{PREFIX}{name.upper()}={shown}: expected {EXPECTED.get(name, 'another value')}"

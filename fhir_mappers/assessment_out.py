@@ -95,7 +95,11 @@ def _outcome(decision_id: UUID, issues: Sequence[MappingIssue]) -> dict[str, Any
         "resourceType": "OperationOutcome",
         "id": str(uuid5(decision_id, "issues")),
         "issue": [
-            {"severity": "warning", "code": "not-found" if i.domain else "processing", "diagnostics": f"{i.evidence}: {i.problem}"}
+            {
+                "severity": "information" if i.used else "warning",
+                "code": "informational" if i.used else "not-found" if i.domain else "processing",
+                "diagnostics": f"{i.evidence}: {i.problem}",
+            }
             for i in issues
         ],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 from fhir_mappers.codes import Terminology
@@ -17,7 +17,10 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One patient as of one instant. `patient` holds every literal reference that means this patient."""
+    """One patient as of one instant. `patient` holds every literal reference that means this patient.
+
+    `literal` are the references that mean the patient as they stand, `latest` the last instant that counts.
+    """
 
     patient: frozenset[str]
     as_of: datetime
@@ -26,16 +29,27 @@ class Chart:
     units: Units
     proxies: Proxies
     medications: Mapping[str, Medication]
+    literal: frozenset[str | None] = field(init=False)
+    latest: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What is asked of every record is worked out once."""
+        literal = frozenset(key for key in self.patient if key.startswith(("Patient/", "urn:")))
+        object.__setattr__(self, "literal", literal)
+        object.__setattr__(self, "latest", self.as_of + CLOCK_TOLERANCE)
 
     def past(self, moment: datetime) -> datetime:
         """The moment, if it is not in the future; raises Unreadable otherwise."""
-        if moment > self.as_of + CLOCK_TOLERANCE:
+        if moment > self.latest:
             raise Unreadable(f"time {moment.isoformat()} is in the future of {self.as_of.isoformat()}")
         return moment
 
     def question(self, code: CodeableConcept | None) -> str | None:
         """What an Observation.code asks. Raises Unreadable when two codings mean different things."""
-        return self._one({self.codes.observation(c.system, c.code) for c in codings(code)})
+        given = codings(code)
+        if len(given) == 1:
+            return self.codes.observation(given[0].system, given[0].code)
+        return self._one({self.codes.observation(c.system, c.code) for c in given})
 
     def answer(self, question: str, value: CodeableConcept) -> str | None:
         """What an answer means under its question. Raises Unreadable when two codings differ."""
@@ -44,6 +58,20 @@ class Chart:
     def condition(self, code: CodeableConcept | None) -> str | None:
         """What a Condition.code means. Raises Unreadable when two codings differ."""
         return self._one({self.codes.condition(c.system, c.code) for c in codings(code)})
+
+    def procedure(self, code: CodeableConcept | None) -> str | None:
+        """What a Procedure.code means. Raises Unreadable when two codings differ."""
+        return self._one({self.codes.procedure(c.system, c.code) for c in codings(code)})
+
+    def asked(self, code: CodeableConcept | None) -> tuple[str, str] | None:
+        """The concept that a site's map gives a code by less than equivalence, and why it is not read."""
+        for c in codings(code):
+            prompt = self.codes.prompts.get((self.codes.canonical(c.system), c.code or ""))
+            if prompt is not None:
+                concept, relation = prompt
+                words = f"{c.system}|{c.code} is mapped to {concept} as {relation!r} only: refused, equal or equivalent is read"
+                return concept, words
+        return None
 
     @staticmethod
     def _one(meanings: set[str | None]) -> str | None:

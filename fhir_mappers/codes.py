@@ -9,11 +9,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from fhir_mappers.elements import Scale, load_units
 from fhir_mappers.value_sets import (
     LOINC,
     SNOMED_CT,
@@ -40,17 +41,40 @@ class Substance:
     form: str
 
 
+Measured = tuple[str, Scale, str | None]
+"""What a code measures: the concept, its scale of units, and mass, moles or another property."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terminology:
-    """What every active coding means. `documents` says which value sets, for the record of a decision."""
+    """What every active coding means. `documents` says which value sets, for the record of a decision.
+
+    `prompts` are site codes mapped to a concept by less than equivalence (concept, relation): they ask a
+    person and are never read. `site_maps` are the site's own ConceptMaps in force.
+    """
 
     aliases: Mapping[str, str]
     concepts: Mapping[tuple[str, str, str, str], str]  # value set, question or "", system, code
-    properties: Mapping[tuple[str, str], str]
+    properties: Mapping[tuple[str | None, str | None], str]
     substances: Mapping[tuple[str, str], Substance]
     names: Mapping[str, str]
+    classes: Mapping[str, str]
     naming: re.Pattern[str]
     documents: tuple[DocumentRef, ...]
+    prompts: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    site_maps: tuple[DocumentRef, ...] = ()
+    questions: Mapping[tuple[str | None, str | None], str] = field(init=False, repr=False, compare=False)
+    measured: Mapping[tuple[str | None, str | None], Measured] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """`questions` are the observations alone, by system and code as listed; `measured` those with a unit."""
+        asked = {(s, c): concept for (name, _, s, c), concept in self.concepts.items() if name == "observations"}
+        scales = load_units().scales
+        measured = {
+            key: (concept, scales[concept], self.properties.get(key)) for key, concept in asked.items() if concept in scales
+        }
+        object.__setattr__(self, "questions", asked)
+        object.__setattr__(self, "measured", measured)
 
     def _concept(self, value_set: str, question: str, system: str | None, code: str | None) -> str | None:
         return self.concepts.get((value_set, question, self.canonical(system), code or ""))
@@ -132,6 +156,7 @@ def terminology_from(contents: Mapping[str, bytes]) -> Terminology:
             if name == "substances"
         },
         names=names,
+        classes={drug["concept"]: drug["class"] for drug in drugs},
         naming=re.compile(rf"(?<![\w-])(?:{spelled})(?!\w)", re.IGNORECASE | re.ASCII),
         documents=tuple(
             DocumentRef(body["id"], body["version"], hashlib.sha256(contents[name]).hexdigest())

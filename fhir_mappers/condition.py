@@ -32,6 +32,8 @@ def mapped(condition: Condition, evidence: str, chart: Chart) -> Iterator[Mapped
     kind: str | None = None
     try:
         kind = chart.condition(condition.code)
+        if kind is None and (asked := chart.asked(condition.code)) is not None:
+            yield MappingIssue(evidence, asked[1])
         if kind is None or _status(condition.verificationStatus) in _DROPPED:
             return
         if kind in _SEIZURES:

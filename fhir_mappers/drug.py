@@ -7,6 +7,7 @@ import msgspec
 from fhir_mappers.chart import Chart, codings, shown
 from fhir_mappers.codes import Substance
 from fhir_mappers.elements import Unreadable, reference_key
+from fhir_mappers.issues import MappingIssue
 from fhir_mappers.views import (
     CodeableConcept,
     Dosage,
@@ -15,6 +16,7 @@ from fhir_mappers.views import (
     MedicationRequest,
     Quantity,
 )
+from rules.facts import EFFECTOR_CLASSES
 
 NON_SYSTEMIC_FORMS = frozenset({"other"})
 """Forms of the substances table that do not count as systemic: eye and ear drops, implants, depots."""
@@ -30,6 +32,16 @@ class UnknownDrug(Unreadable):
         self.named = named
 
 
+def unusable(evidence: str, what: str, problem: Unreadable, chart: Chart) -> MappingIssue:
+    """The issue of a medication record: it carries the drug that its text names where no code does.
+
+    A text that names an immune effector therapy could be an exposure: it is never read as one, and never silent.
+    """
+    named = problem.named if isinstance(problem, UnknownDrug) else None
+    exposing = chart.codes.classes.get(named or "") in EFFECTOR_CLASSES
+    return MappingIssue(evidence, f"{what}: {problem}", "exposure" if exposing else None, named)
+
+
 def drug(record: MedicationAdministration | MedicationRequest, chart: Chart) -> Substance:
     """The one substance of a record. Raises UnknownDrug, or Unreadable when its codes disagree."""
     concept = _concept(record, chart)
@@ -42,6 +54,9 @@ def drug(record: MedicationAdministration | MedicationRequest, chart: Chart) -> 
         raise Unreadable(f"its codes name different drugs: {', '.join(sorted(found))}")
     if not found:
         words = shown(concept)
+        asked = chart.asked(concept)
+        if asked is not None:
+            raise UnknownDrug(asked[1], asked[0])
         raise UnknownDrug(f"drug code is not known: {words}", chart.codes.substance_named_in(words))
     return next(iter(found.values()))
 
@@ -75,7 +90,7 @@ def _in(record: MedicationAdministration | MedicationRequest, local_id: str) -> 
             medication = _contained.decode(raw)
         except msgspec.DecodeError:
             continue
-        if medication.id == local_id:
+        if str(medication.id) == local_id:
             return medication
     return None
 

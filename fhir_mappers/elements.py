@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from fhir_mappers.views import Observation, Quantity, Reference
+from fhir_mappers.views import Identifier, Observation, Quantity, Reference
 
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII
@@ -27,11 +27,19 @@ class Unreadable(Exception):  # noqa: N818 - a value for the caller, not a failu
     """An element that cannot be used: the message says what was found and what was expected."""
 
 
+_USUAL = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def exact_time(text: str, zone: tzinfo | None = None) -> datetime:
     """A FHIR dateTime or instant with its offset. Without one it is refused, unless the site set its zone.
 
     Raises Unreadable. Missing seconds are read as :00; a partial date is no exact time.
     """
+    if _USUAL.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass  # said below
     found = _INSTANT.fullmatch(text)
     if found is None:
         kind = "a date without a time" if _DAY.fullmatch(text) else "not a FHIR dateTime"
@@ -39,7 +47,7 @@ def exact_time(text: str, zone: tzinfo | None = None) -> datetime:
     minutes, seconds, fraction, offset = found.groups()
     try:
         moment = datetime.fromisoformat(f"{minutes}{seconds or ':00'}{(fraction or '')[:7]}{offset or ''}")
-        moment.astimezone(UTC)
+        moment.astimezone(UTC)  # at the ends of time an offset may lead beyond
     except (ValueError, OverflowError) as problem:
         raise Unreadable(f"time {text[:40]!r} does not exist ({problem})") from None
     if offset is not None:
@@ -175,6 +183,29 @@ def reference_key(text: str) -> str:
     return "/".join(parts[-2:])
 
 
+def identifier_key(identifier: Identifier | None) -> str | None:
+    """A business identifier as a key: "identifier:system|value"; None unless both are there."""
+    if identifier is None or not identifier.system or not identifier.value:
+        return None
+    return f"identifier:{identifier.system}|{identifier.value}"
+
+
 def refers_to(reference: Reference | None, keys: frozenset[str]) -> bool:
-    """Whether a literal reference names one of the keys; a logical or missing one does not."""
-    return reference is not None and reference.reference is not None and reference_key(reference.reference) in keys
+    """Whether a reference names one of the keys: by its literal form, else by its business identifier.
+
+    An absolute URL counts by its whole base when a key tells the patient's own ("base:...").
+    """
+    if reference is None:
+        return False
+    literal = reference.reference
+    if literal is None:
+        return identifier_key(reference.identifier) in keys
+    if reference_key(literal) not in keys:
+        return False
+    bases = [key for key in keys if key.startswith("base:")]
+    return not literal.startswith("http") or not bases or f"base:{server_of(literal)}" in bases
+
+
+def server_of(url: str) -> str:
+    """The base of an absolute reference: what stands before Type/id."""
+    return "/".join(url.split("/_history/")[0].rstrip("/").split("/")[:-2])

@@ -10,9 +10,12 @@ class MappingIssue:
     """`evidence` names the record ("Observation/ice-1"); `problem` what is wrong and what was expected.
 
     `domain` names the domain it could have filled ("ice", "seizure"; "icans" for a charted grade or
-    diagnosis of ICANS), when it names one.
+    diagnosis of ICANS; "exposure" for a product), when it names one. `named` is a drug that a text names where no code does.
+    `used`: the record was read all the same, and this is only said about it.
     """
 
     evidence: str
     problem: str
     domain: str | None = None
+    named: str | None = None
+    used: bool = False

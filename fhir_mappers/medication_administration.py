@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from fhir_mappers.chart import Chart
-from fhir_mappers.drug import NON_SYSTEMIC_FORMS, drug, given_dose
+from fhir_mappers.drug import NON_SYSTEMIC_FORMS, drug, given_dose, unusable
 from fhir_mappers.elements import Unreadable, exact_time
 from fhir_mappers.issues import MappingIssue
 from fhir_mappers.views import MedicationAdministration
@@ -28,7 +28,7 @@ def administration(
             raise Unreadable(f"status {status[:24]!r}; in-progress, on-hold, completed or stopped was expected")
         start, end = _times(record, chart)
     except Unreadable as problem:
-        return MappingIssue(evidence, f"administration: {problem}")
+        return unusable(evidence, "administration", problem, chart)
     dose, unit = given_dose(record.dosage, chart)
     return Administration(
         substance=substance.name,

@@ -36,6 +36,15 @@ _ANSWERED = {
     "motor": Domain.MOTOR,
     "raised-icp": Domain.RAISED_ICP,
 }
+_SEEN = {
+    "eeg-electrographic-seizure": (Domain.SEIZURE, "seizure-duration-unknown"),
+    "imaging-focal-edema": (Domain.RAISED_ICP, "icp-focal-edema"),
+    "imaging-diffuse-edema": (Domain.RAISED_ICP, "icp-diffuse-edema"),
+    "oxygen-low-flow": (Domain.HYPOXIA, "hypoxia-low-flow"),
+    "oxygen-high-flow": (Domain.HYPOXIA, "hypoxia-high-flow"),
+    "oxygen-positive-pressure": (Domain.HYPOXIA, "hypoxia-positive-pressure"),
+}
+"""Coded answers of EEG, imaging and oxygen device that score; another answer of these lowers nothing."""
 _CHARTED = {"icans-grade": "icans", "crs-grade": "crs", "ctcae-neurological-grade": "ctcae"}
 _IMAGING = {"ct-head": "CT head", "mr-brain": "MR brain", "eeg": "EEG"}
 
@@ -50,9 +59,12 @@ def mapped(observation: Observation, evidence: str, chart: Chart) -> Iterator[Ma
         yield MappingIssue(evidence, str(problem))
         return
     if question is None:
+        asked = chart.asked(observation.code)
+        if asked is not None and (observation.status or "").strip() not in WITHDRAWN:
+            yield MappingIssue(evidence, asked[1], domain_of(asked[0]))
         yield from _members_only(observation, evidence, chart)
         return
-    domain = _domain_of(question)
+    domain = domain_of(question)
     status = (observation.status or "").strip()
     if status in WITHDRAWN:
         return
@@ -69,7 +81,8 @@ def mapped(observation: Observation, evidence: str, chart: Chart) -> Iterator[Ma
     yield from _read(question, observation, at, evidence, chart)
 
 
-def _domain_of(question: str) -> str | None:
+def domain_of(question: str) -> str | None:
+    """The domain that an answer to a question could fill; None when it fills none."""
     if question in _SCORE_DOMAIN or question in ICE_ITEMS:
         return _SCORE_DOMAIN.get(question, Domain.ICE).value
     if question in _ANSWERED:
@@ -91,8 +104,7 @@ def _members_only(observation: Observation, evidence: str, chart: Chart) -> Iter
 def _read(question: str, observation: Observation, at: datetime, evidence: str, chart: Chart) -> Iterator[Mapped]:
     try:
         if question in _IMAGING:
-            words = f"{_IMAGING[question]} on record: its report is not read by machine, a normal one lowers nothing"
-            yield Note(question, at, evidence, words)
+            yield _imaging(question, observation, at, evidence, chart)
         elif question == "ice-score" and _without_value(observation) and observation.component:
             yield from _ice_from_items(observation, at, evidence, chart)
         elif not _absent(observation):
@@ -100,9 +112,22 @@ def _read(question: str, observation: Observation, at: datetime, evidence: str, 
             if value is not None:
                 yield value
     except Unreadable as problem:
-        yield MappingIssue(evidence, f"{question}: {problem}", _domain_of(question))
+        yield MappingIssue(evidence, f"{question}: {problem}", domain_of(question))
     if question not in ("ice-score", *_SCORE_DOMAIN):
         yield from _components(observation, at, evidence, chart)
+
+
+def _imaging(question: str, observation: Observation, at: datetime, evidence: str, chart: Chart) -> Finding | Note:
+    """What a coded answer shows; without one the report stays unread, and a normal one lowers nothing."""
+    if observation.valueCodeableConcept is not None and not _absent(observation):
+        answer = chart.answer(question, observation.valueCodeableConcept)
+        if answer in _SEEN:
+            domain, value = _SEEN[answer]
+            return Finding(domain, value, at, evidence)
+        if answer is not None:
+            return Note(question, at, evidence, f"{_IMAGING[question]}: nothing that scores, lowers nothing")
+    words = f"{_IMAGING[question]} on record: its report is not read by machine, a normal one lowers nothing"
+    return Note(question, at, evidence, words)
 
 
 def _components(observation: Observation, at: datetime, evidence: str, chart: Chart) -> Iterator[Mapped]:
@@ -135,6 +160,9 @@ def _value(
         if not 0 <= grade <= 5:
             raise Unreadable(f"grade {grade}; 0 to 5 was expected")
         return ChartedGrade(grade, at, evidence, _CHARTED[question])
+    if question == "oxygen-device":
+        seen = _SEEN.get(_answer(question, source, chart))
+        return Finding(seen[0], seen[1], at, evidence) if seen else None
     if question == "tremor":
         present = _answer(question, source, chart) == "present"
         return Note("tremor", at, evidence, "tremor") if present else None
@@ -157,16 +185,15 @@ def _absent(source: Observation | Component) -> bool:
 
 
 def _without_value(source: Observation | Component) -> bool:
-    values = (
-        source.valueInteger,
-        source.valueQuantity,
-        source.valueCodeableConcept,
-        source.valueString,
-        source.valueRatio,
-        source.valueSampledData,
+    return (
+        source.valueQuantity is None
+        and source.valueInteger is None
+        and source.valueCodeableConcept is None
+        and source.valueString is None
+        and source.valueRatio is None
+        and source.valueSampledData is None
+        and (not isinstance(source, Observation) or (source.valueBoolean is None and source.valueRange is None))
     )
-    own = (source.valueBoolean, source.valueRange) if isinstance(source, Observation) else ()
-    return all(value is None for value in (*values, *own))
 
 
 def _score(question: str, source: Observation | Component, chart: Chart) -> int | str:

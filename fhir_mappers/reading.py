@@ -7,14 +7,15 @@ finding, an order or a dose are read again strictly (a key twice is refused).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Union
 
 import msgspec
 from msgspec import Raw, Struct
 
 from fhir_mappers.issues import MappingIssue
+from fhir_mappers.quirks import LONGEST_ID
 from fhir_mappers.views import VIEWS, Resource
 
 
@@ -63,26 +64,32 @@ _loose_bundle = msgspec.json.Decoder(_LooseBundle)
 _entry = msgspec.json.Decoder(_Entry)
 _outcome = msgspec.json.Decoder(_Outcome)
 _list = msgspec.json.Decoder(list[Raw])
-_views = {name: msgspec.json.Decoder(view) for name, view in VIEWS.items()}
+_view: msgspec.json.Decoder[Resource] = msgspec.json.Decoder(Union[tuple(VIEWS.values())])  # noqa: UP007 - made from a table
+_lenient: msgspec.json.Decoder[Resource] = msgspec.json.Decoder(Union[tuple(VIEWS.values())], strict=False)  # noqa: UP007
 _NULL = b"null"
+_TYPE, _OUTCOME = b'"resourceType"', b"OperationOutcome"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True, gc=False):
     """One resource as it came: its raw bytes and the fullUrl of its entry."""
 
     raw: bytes
     full_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One resource that could be read: its view, its bytes, and the name it is cited by."""
+class Record(Struct, frozen=True, gc=False):
+    """One resource that could be read: its view, its bytes, and the name it is cited by.
+
+    `mended` says what had to be read leniently: an object for a list of codings, or, with `unquoted`,
+    a number that was sent as a string, which must not feed a grade.
+    """
 
     view: Resource
     raw: bytes
     evidence: str
     full_url: str | None = None
+    mended: str | None = None
+    unquoted: bool = False
 
 
 @dataclass(slots=True)
@@ -132,8 +139,14 @@ def _unwrap_bundle(raw: bytes, name: str, found: Unwrapped) -> None:
     if any(link.relation == "next" for link in bundle.link or ()):
         found.issues.append(MappingIssue(name, "only the first page was given: the Bundle has a next link"))
         found.incomplete = True
+    given = found.given
     for index, entry in enumerate(bundle.entry or ()):
-        _add_entry(found, entry, f"{name}.entry[{index}]")
+        raw = bytes(entry.resource)
+        start = raw.find(_TYPE)
+        if entry.search is None and start >= 0 and _OUTCOME not in raw[start : start + 60]:
+            given.append(Given(raw, entry.fullUrl))
+        else:
+            _add_entry(found, entry, f"{name}.entry[{index}]")
 
 
 def _add_entry(found: Unwrapped, entry: _Entry, place: str) -> None:
@@ -147,6 +160,10 @@ def _add_entry(found: Unwrapped, entry: _Entry, place: str) -> None:
 
 def _add(found: Unwrapped, given: Given, place: str, mode: str | None = None) -> None:
     """Keeps a resource; an OperationOutcome (also by search mode) is read for errors instead."""
+    start = given.raw.find(_TYPE)
+    if mode != "outcome" and start >= 0 and _OUTCOME not in given.raw[start : start + 60]:
+        found.given.append(given)
+        return
     try:
         kind = _head.decode(given.raw).resourceType
     except msgspec.DecodeError as problem:
@@ -185,39 +202,92 @@ def read(given: Iterable[Given]) -> tuple[list[Record], list[MappingIssue]]:
     issues: list[MappingIssue] = []
     seen: dict[str, bytes] = {}
     for one in given:
-        head = _head.decode(one.raw)
-        kind = head.resourceType or ""
-        decoder = _views.get(kind)
-        if decoder is None:
-            continue
-        evidence = f"{kind}/{head.id}" if isinstance(head.id, str) and head.id else one.full_url or f"{kind} without id"
-        if head.id is not None:
-            if seen.get(evidence) == one.raw:
+        mended: str | None = None
+        unquoted = False
+        try:
+            view = _view.decode(one.raw)
+        except (msgspec.DecodeError, RecursionError) as problem:
+            head = _head_of(one.raw)
+            if head is not None and head.resourceType not in (None, *VIEWS):
+                if head.resourceType == "OperationOutcome":
+                    issues.append(MappingIssue("OperationOutcome", "stands among the data: what the server said is not read"))
                 continue
-            if evidence in seen and isinstance(head.id, str):
+            found = _leniently(one.raw)
+            if found is None:
+                issues.append(_unreadable(one, head, problem))
+                continue
+            view, mended, unquoted = found
+        kind, identity = type(view).__name__, view.id
+        if not identity:
+            evidence = one.full_url or f"{kind} without id"
+        else:
+            evidence = f"{kind}/{identity}"
+            if evidence in seen:
+                if _same(seen[evidence], one.raw):
+                    continue
                 issues.append(MappingIssue(evidence, "given twice with different content: both are read, the worse counts"))
             seen[evidence] = one.raw
-        try:
-            records.append(Record(decoder.decode(one.raw), one.raw, evidence, one.full_url))
-        except (msgspec.DecodeError, RecursionError) as problem:
-            issues.append(MappingIssue(evidence, f"could not be read: {_plain(problem)}"))
+            if len(evidence) > LONGEST_ID and len(identity) > LONGEST_ID:
+                issues.append(MappingIssue(evidence[:80], f"its id has {len(identity)} characters; at most {LONGEST_ID} are read"))
+                continue
+        records.append(Record(view, one.raw, evidence, one.full_url, mended, unquoted))
     return records, issues
 
 
-def doubled_key(raw: bytes) -> str | None:
-    """The first key that stands twice in one object of a record; None when each stands once."""
-    doubled: list[str] = []
-
-    def pairs(items: Sequence[tuple[str, Any]]) -> None:
-        keys = [key for key, _ in items]
-        if len(set(keys)) != len(keys):
-            doubled.extend(key for key in keys if keys.count(key) > 1)
-
+def _head_of(raw: bytes) -> _Head | None:
     try:
-        json.loads(raw, object_pairs_hook=pairs)
+        return _head.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _unreadable(one: Given, head: _Head | None, problem: Exception) -> MappingIssue:
+    """Why a resource could not be read, named as well as can be."""
+    kind = head.resourceType if head is not None and head.resourceType else "a resource"
+    identity = head.id if head is not None and isinstance(head.id, str) else ""
+    evidence = f"{kind}/{identity}" if identity else one.full_url or f"{kind} without id"
+    return MappingIssue(evidence[:300], f"could not be read: {_plain(problem)}")
+
+
+def _same(first: bytes, second: bytes) -> bool:
+    """Whether two copies say the same, whatever the layout of their JSON."""
+    if first == second:
+        return True
+    try:
+        return bool(json.loads(first) == json.loads(second))
     except (ValueError, RecursionError):
-        return "(not strict JSON)"
-    return doubled[0] if doubled else None
+        return False
+
+
+def _leniently(raw: bytes) -> tuple[Resource, str, bool] | None:
+    """A record with a number as a string, or with a lone object for a list: what was mended, and whether a value was.
+
+    None when that is not what is wrong with it.
+    """
+    try:
+        return _lenient.decode(raw), "a number or boolean was sent as a string", True
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        body = json.loads(raw)
+        changed = _put_into_lists(body) if isinstance(body, dict) else []
+        if not changed:
+            return None
+        return _view.decode(json.dumps(body).encode()), f"{changed[0]} is one object; a list was expected", False
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return None
+
+
+def _put_into_lists(body: dict[str, Any]) -> list[str]:
+    changed = [name for name in ("identifier", "category") if isinstance(body.get(name), dict)]
+    for name in changed:
+        body[name] = [body[name]]
+    for name in ("code", "medicationCodeableConcept"):
+        concept = body.get(name)
+        if isinstance(concept, dict) and isinstance(concept.get("coding"), dict):
+            concept["coding"] = [concept["coding"]]
+            changed.append(f"{name}.coding")
+    return changed
 
 
 def _plain(problem: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,10 @@ from rules.dosing import Dose
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 UCUM = "http://unitsofmeasure.org"
+
+SiteCodes = Mapping[str, Mapping[str, str]]
+"""A site's own coding by the id of a dose, a drug or a request: the key of its preference list."""
+NO_CODES: SiteCodes = {}
 
 SUGGESTED = {
     "dexamethasone": ("3264", "dexamethasone"),
@@ -25,9 +30,17 @@ ROUTES = {"IV": "Intravenous"}
 """Routes in words: no SNOMED CT route code was verified."""
 
 
-def proposed_order(dose: Dose, patient_id: str, encounter_id: str | None) -> dict[str, Any]:
-    """A draft MedicationRequest that proposes a dose. Never active: a clinician signs it."""
+def proposed_order(
+    dose: Dose, patient_id: str, encounter_id: str | None, codes: SiteCodes = NO_CODES
+) -> dict[str, Any]:
+    """A draft MedicationRequest that proposes a dose. Never active: a clinician signs it.
+
+    A site's own code for the dose, or for the drug, stands first: common clients apply only that one.
+    """
     order = json.loads(_template(dose))
+    own = codes.get(dose.id) or codes.get(dose.substance)
+    if own is not None:
+        order["medicationCodeableConcept"]["coding"].insert(0, dict(own))
     order["subject"] = {"reference": f"Patient/{patient_id}"}
     if encounter_id is not None:
         order["encounter"] = {"reference": f"Encounter/{encounter_id}"}
@@ -72,6 +85,30 @@ def _template(dose: Dose) -> str:
         ],
     }
     return json.dumps(_checked(order))
+
+
+def corrected_order(raw: bytes, dose: Dose, oral: bool) -> dict[str, Any] | None:
+    """A draft with another dose, all else as it came; None when it is not valid R4 to send back."""
+    order: dict[str, Any] = json.loads(raw)
+    instruction: dict[str, Any] = json.loads(_template(dose))["dosageInstruction"][0]
+    given = (order.get("dosageInstruction") or [{}])[0]
+    if oral:
+        instruction["text"] = instruction["text"].replace(" IV", " by mouth")
+        instruction["route"] = {"text": "By mouth"}
+    if isinstance(given, dict) and "route" in given:
+        instruction["route"] = given["route"]
+    corrected = {**order, "dosageInstruction": [instruction]}
+    concept = order.get("medicationCodeableConcept")
+    if isinstance(concept, dict):
+        corrected["medicationCodeableConcept"] = {**concept, "text": f"{dose.substance} {_said(dose, oral)}"}
+    try:
+        return _checked(corrected)
+    except ValidationError:
+        return None
+
+
+def _said(dose: Dose, oral: bool) -> str:
+    return dose.text.replace(" IV", " by mouth") if oral else dose.text
 
 
 def with_status(raw: bytes, status: str) -> dict[str, Any] | None:

@@ -6,26 +6,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
+from fhir_mappers import allergy_intolerance as allergies
 from fhir_mappers import condition as conditions
 from fhir_mappers import observation as observations
+from fhir_mappers import procedure as procedures
+from fhir_mappers import questionnaire_response as forms
+from fhir_mappers.belonging import is_of_patient, names_of, of_another, refused
 from fhir_mappers.chart import Chart
-from fhir_mappers.codes import load_terminology
-from fhir_mappers.elements import Unreadable, effective_time, load_units, reference_key, refers_to
+from fhir_mappers.codes import Terminology, load_terminology
+from fhir_mappers.elements import (
+    load_units,
+    reference_key,
+)
 from fhir_mappers.issues import MappingIssue
+from fhir_mappers.measurement import irrelevant, plain
 from fhir_mappers.medication_administration import administration
 from fhir_mappers.medication_request import order
 from fhir_mappers.patient import Person, person
-from fhir_mappers.reading import Given, Record, doubled_key, read
+from fhir_mappers.quirks import DoubledKey, noted, parsed
+from fhir_mappers.reading import Given, Record, read
+from fhir_mappers.reconciling import ice_from_items, issued, of_one_instant
 from fhir_mappers.views import (
     ELEMENTS,
     AllergyIntolerance,
     Condition,
+    Encounter,
     Medication,
     MedicationAdministration,
     MedicationRequest,
     Observation,
     Patient,
-    Reference,
+    Procedure,
+    QuestionnaireResponse,
     Resource,
 )
 from rules.proxies import Proxies
@@ -34,7 +46,6 @@ from rules.snapshot import (
     ChartedGrade,
     ClinicalSnapshot,
     Diagnosis,
-    Domain,
     Finding,
     Measurement,
     Note,
@@ -63,10 +74,13 @@ class _Gathered:
     measurements: list[Measurement] = field(default_factory=list)
     diagnoses: list[Diagnosis] = field(default_factory=list)
     raw_orders: dict[str, bytes] = field(default_factory=dict)
+    asked: list[Record] = field(default_factory=list)
 
     def add(self, found: object) -> None:
         """Puts one mapped thing where it belongs."""
         match found:
+            case Measurement():  # by far the most
+                self.measurements.append(found)
             case Finding():
                 self.findings.append(found)
             case Note():
@@ -77,8 +91,6 @@ class _Gathered:
                 self.administrations.append(found)
             case Order():
                 self.orders.append(found)
-            case Measurement():
-                self.measurements.append(found)
             case Diagnosis():
                 self.diagnoses.append(found)
             case MappingIssue():
@@ -94,31 +106,41 @@ def snapshot_from(
     zone: tzinfo | None = None,
     unread: frozenset[str] = frozenset(),
     selected: frozenset[str] | None = None,
+    codes: Terminology | None = None,
 ) -> Reading:
     """The snapshot of one patient as of one instant. Raises nothing for bad records: they become issues.
 
     `drafts` are the orders being signed. `unread` names kinds of data that were not given. `selected`
-    names the drafts that advice is asked for; None: all of them.
+    names the drafts that advice is asked for; None: all of them. `codes` is the terminology with the
+    site's maps; None: as it ships.
     """
     charted, issues = read(given)
     drafted, draft_issues = read(drafts)
     gathered = _Gathered(issues=[*issues, *draft_issues])
     chart = Chart(
-        patient=_names_of(patient_id, charted),
+        patient=names_of(patient_id, charted),
         as_of=as_of,
         zone=zone,
-        codes=load_terminology(),
+        codes=codes or load_terminology(),
         units=load_units(),
         proxies=proxies,
         medications=_medications([*charted, *drafted]),
     )
     draft_evidence = {record.evidence for record in drafted}
+    measurements = gathered.measurements
     for record in charted:
-        if not (isinstance(record.view, MedicationRequest) and record.evidence in draft_evidence):
+        view = record.view
+        if type(view) is Observation and (value := plain(record, view, chart)) is not None:
+            measurements.append(value)
+        elif not (isinstance(view, MedicationRequest) and record.evidence in draft_evidence):
             _gather(record, chart, gathered, draft=False)
     for record in drafted:
         _gather(record, chart, gathered, draft=True)
-    _ice_items(charted, chart, gathered)
+    made, issues = ice_from_items(gathered.asked, chart, gathered.findings)
+    gathered.issues += issues
+    findings, issues = of_one_instant([*gathered.findings, *made], issued(gathered.asked, chart))
+    gathered.issues += issues
+    gathered.diagnoses = procedures.extubated(gathered.diagnoses)
     who = gathered.person
     _refuse_death_of_the_living(gathered)
     snapshot = ClinicalSnapshot(
@@ -126,7 +148,7 @@ def snapshot_from(
         age_years=who.age_years,
         sex=who.sex,
         deceased=who.deceased,
-        findings=tuple(gathered.findings),
+        findings=tuple(findings),
         notes=tuple(gathered.notes),
         charted=tuple(gathered.charted),
         administrations=tuple(gathered.administrations),
@@ -151,15 +173,6 @@ def _refuse_death_of_the_living(gathered: _Gathered) -> None:
         gathered.add(MappingIssue(charted.evidence, problem, "icans"))
 
 
-def _names_of(patient_id: str, records: Sequence[Record]) -> frozenset[str]:
-    """Every literal reference that means the patient: Type/id, and the fullUrl of the Patient's entry."""
-    names = {f"Patient/{patient_id}"}
-    for record in records:
-        if isinstance(record.view, Patient) and record.view.id == patient_id and record.full_url:
-            names.add(reference_key(record.full_url))
-    return frozenset(names)
-
-
 def _medications(records: Sequence[Record]) -> dict[str, Medication]:
     found: dict[str, Medication] = {}
     for record in records:
@@ -170,30 +183,31 @@ def _medications(records: Sequence[Record]) -> dict[str, Medication]:
     return found
 
 
-def _subject(view: Resource) -> Reference | None:
-    subject = getattr(view, "subject", None) if not isinstance(view, AllergyIntolerance) else view.patient
-    return subject if isinstance(subject, Reference) else None
-
-
 def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> None:
     """Everything one record says; a record of another patient, or unsafe to read, says nothing but so."""
     view = record.view
+    if isinstance(view, Observation):
+        if irrelevant(view, chart):
+            return
+        gathered.asked.append(record)
     if isinstance(view, Patient):
         _gather_person(view, record, chart, gathered)
         return
-    if isinstance(view, Medication):
+    if isinstance(view, Encounter) and not is_of_patient(record, chart):
+        gathered.add(of_another(record))
         return
-    before = len(gathered.issues)
+    if isinstance(view, Medication | Encounter):
+        return
     found = list(_mapped(view, record.evidence, chart, draft))
     if not found:
         return
-    refused = _refused(record, chart)
-    if refused is not None:
-        del gathered.issues[before:]
-        gathered.add(refused)
+    stop, notes = _looked_at(record, found, chart)
+    if stop is not None:
+        gathered.add(stop)
         return
     for one in found:
         gathered.add(one)
+    gathered.issues += notes
     if isinstance(view, MedicationRequest):
         gathered.raw_orders[record.evidence] = record.raw
 
@@ -208,6 +222,12 @@ def _mapped(view: Resource, evidence: str, chart: Chart, draft: bool) -> Iterabl
             return _one(administration(view, evidence, chart))
         case MedicationRequest():
             return _one(order(view, evidence, chart, draft))
+        case Procedure():
+            return _one(procedures.mapped(view, evidence, chart))
+        case AllergyIntolerance():
+            return allergies.mapped(view, evidence, chart)
+        case QuestionnaireResponse():
+            return forms.mapped(view, evidence, chart)
     return ()
 
 
@@ -215,19 +235,26 @@ def _one(found: object) -> tuple[object, ...]:
     return () if found is None else (found,)
 
 
-def _refused(record: Record, chart: Chart) -> MappingIssue | None:
-    """Why a record that says something must not be used: another patient, a modifier, a key twice."""
-    subject = _subject(record.view)
-    if not refers_to(subject, chart.patient):
-        named = subject.reference if subject is not None and subject.reference else "no literal reference"
-        return MappingIssue(record.evidence, f"is not this patient's: its subject is {named[:80]}")
-    if record.view.modifierExtension:
-        return MappingIssue(record.evidence, "carries a modifierExtension that is not known: not used")
-    doubled = doubled_key(record.raw)
-    if doubled is not None:
-        key = f"the key {doubled!r}" if doubled in ELEMENTS else "a key"
-        return MappingIssue(record.evidence, f"has {key} twice: not used")
-    return None
+def _looked_at(
+    record: Record, found: Sequence[object], chart: Chart
+) -> tuple[MappingIssue | None, list[MappingIssue]]:
+    """Why a record that says something must not be used, or what is odd about it and can be read."""
+    stop = refused(record, chart)
+    if stop is not None:
+        return stop, []
+    try:
+        body = parsed(record.raw)
+    except DoubledKey as doubled:
+        key = f"the key {str(doubled)!r}" if str(doubled) in ELEMENTS else "a key"
+        return MappingIssue(record.evidence, f"has {key} twice: not used"), []
+    except (ValueError, RecursionError):
+        return MappingIssue(record.evidence, "is not strict JSON: not used"), []
+    graded = any(isinstance(one, Finding | ChartedGrade) for one in found)
+    if record.unquoted and graded:
+        domain = next((one.domain.value for one in found if isinstance(one, Finding)), "icans")
+        return MappingIssue(record.evidence, f"{record.mended}: a value that is graded is not repaired", domain), []
+    odd = [record.mended] if record.mended is not None else []
+    return None, [MappingIssue(record.evidence, words, used=True) for words in (*odd, *noted(body))]
 
 
 def _gather_person(view: Patient, record: Record, chart: Chart, gathered: _Gathered) -> None:
@@ -239,25 +266,3 @@ def _gather_person(view: Patient, record: Record, chart: Chart, gathered: _Gathe
         gathered.add(issue)
 
 
-def _ice_items(records: Sequence[Record], chart: Chart, gathered: _Gathered) -> None:
-    """ICE items charted one an Observation become one score an instant, where no total was charted."""
-    totals = {f.at for f in gathered.findings if f.domain is Domain.ICE}
-    by_time: dict[datetime, dict[str, int]] = {}
-    evidence: dict[datetime, str] = {}
-    for record in records:
-        view = record.view
-        if not isinstance(view, Observation) or (view.status or "").strip() not in observations.FINAL:
-            continue
-        try:
-            if chart.question(view.code) not in observations.ICE_ITEMS or _refused(record, chart) is not None:
-                continue
-            at = chart.past(effective_time(view, chart.zone))
-            for item, points in observations.item_points(view, chart):
-                known = by_time.setdefault(at, {})
-                known[item] = min(points, known.get(item, points))
-                evidence.setdefault(at, record.evidence)
-        except Unreadable as problem:
-            gathered.add(MappingIssue(record.evidence, f"ICE item: {problem}", Domain.ICE.value))
-    for at, items in by_time.items():
-        if at not in totals:
-            gathered.add(observations.ice_of(items, at, evidence[at]))

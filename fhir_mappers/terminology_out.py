@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from fhir_mappers.codes import VALUE_SETS
+from fhir_mappers.concept_maps import CONCEPTS, meanings
 
 BASE = "http://fhir.org/guides/icans-cds"
 COMPUTED = {
@@ -37,7 +38,7 @@ COMPUTED = {
 def published() -> Mapping[str, Mapping[str, dict[str, Any]]]:
     """Every resource we publish, by type and id."""
     folder = files("fhir_mappers") / "terminology"
-    systems = [*json.loads((folder / "codesystems.json").read_bytes()), COMPUTED]
+    systems = [*json.loads((folder / "codesystems.json").read_bytes()), COMPUTED, _concepts()]
     value_sets = [
         _value_set(kind, concept)
         for kind in VALUE_SETS
@@ -46,6 +47,24 @@ def published() -> Mapping[str, Mapping[str, dict[str, Any]]]:
     return {
         "CodeSystem": {system["id"]: system for system in systems},
         "ValueSet": {found["id"]: found for found in value_sets if "compose" in found},
+    }
+
+
+def _concepts() -> dict[str, Any]:
+    """Every concept the mappers read, for a site map's targets."""
+    return {
+        "resourceType": "CodeSystem",
+        "id": "icans-concept",
+        "url": CONCEPTS,
+        "version": "1.0.0",
+        "name": "IcansConcept",
+        "title": "Concepts that the mappers read",
+        "status": "active",
+        "experimental": False,
+        "description": "Targets of a site's ConceptMaps where no code system has a verified code.",
+        "caseSensitive": True,
+        "content": "complete",
+        "concept": [{"code": one.code, "display": one.concept.replace("-", " ")} for one in meanings()],
     }
 
 

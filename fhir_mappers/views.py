@@ -1,7 +1,8 @@
 """Typed views of just the FHIR R4 elements we read; everything else is passed over unread.
 
 A wrong JSON type in an element we read refuses that record; a defect elsewhere costs nothing.
-`null` is read as absent. Codes are plain strings here: reading.py closes them.
+`null` is read as absent. No view can refer to itself: the garbage collector passes them over (gc=False).
+Codes are plain strings here: reading.py closes them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ class Coding(Struct, frozen=True, gc=False):
     display: str | None = None
 
 
-class CodeableConcept(Struct, frozen=True):
+class CodeableConcept(Struct, frozen=True, gc=False):
     coding: tuple[Coding | None, ...] | None = None
     text: str | None = None
 
     def codings(self) -> tuple[Coding, ...]:
         """The codings that are there."""
-        return tuple(c for c in self.coding or () if c is not None)
+        given = self.coding or ()
+        return tuple(c for c in given if c is not None) if None in given else given  # type: ignore[return-value]
 
 
 class Identifier(Struct, frozen=True, gc=False):
@@ -31,7 +33,7 @@ class Identifier(Struct, frozen=True, gc=False):
     value: str | None = None
 
 
-class Reference(Struct, frozen=True):
+class Reference(Struct, frozen=True, gc=False):
     reference: str | None = None
     identifier: Identifier | None = None
     display: str | None = None
@@ -50,7 +52,7 @@ class Period(Struct, frozen=True, gc=False):
     end: str | None = None
 
 
-class Ratio(Struct, frozen=True):
+class Ratio(Struct, frozen=True, gc=False):
     numerator: Quantity | None = None
     denominator: Quantity | None = None
 
@@ -63,7 +65,7 @@ class Meta(Struct, frozen=True, gc=False):
     lastUpdated: str | None = None
 
 
-class Component(Struct, frozen=True, kw_only=True):
+class Component(Struct, frozen=True, kw_only=True, gc=False):
     code: CodeableConcept | None = None
     valueInteger: int | None = None
     valueQuantity: Quantity | None = None
@@ -74,14 +76,14 @@ class Component(Struct, frozen=True, kw_only=True):
     dataAbsentReason: CodeableConcept | None = None
 
 
-class Resource(Struct, frozen=True, kw_only=True):
+class Resource(Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="resourceType"):
     id: str | None = None
     meta: Meta | None = None
     contained: tuple[Raw, ...] | None = None
     modifierExtension: tuple[Extension, ...] | None = None
 
 
-class Observation(Resource, frozen=True, kw_only=True):
+class Observation(Resource, frozen=True, kw_only=True, gc=False):
     status: str | None = None
     code: CodeableConcept | None = None
     subject: Reference | None = None
@@ -103,7 +105,7 @@ class Observation(Resource, frozen=True, kw_only=True):
     hasMember: tuple[Reference, ...] | None = None
 
 
-class Dosage(Struct, frozen=True, kw_only=True):
+class Dosage(Struct, frozen=True, kw_only=True, gc=False):
     text: str | None = None
     route: CodeableConcept | None = None
     dose: Quantity | None = None
@@ -111,7 +113,7 @@ class Dosage(Struct, frozen=True, kw_only=True):
     rateQuantity: Quantity | None = None
 
 
-class MedicationAdministration(Resource, frozen=True, kw_only=True):
+class MedicationAdministration(Resource, frozen=True, kw_only=True, gc=False):
     status: str | None = None
     medicationCodeableConcept: CodeableConcept | None = None
     medicationReference: Reference | None = None
@@ -129,25 +131,25 @@ class Repeat(Struct, frozen=True, gc=False, kw_only=True):
     count: int | None = None
 
 
-class Timing(Struct, frozen=True):
+class Timing(Struct, frozen=True, gc=False):
     repeat: Repeat | None = None
     code: CodeableConcept | None = None
 
 
-class DoseAndRate(Struct, frozen=True, kw_only=True):
+class DoseAndRate(Struct, frozen=True, kw_only=True, gc=False):
     doseQuantity: Quantity | None = None
     rateQuantity: Quantity | None = None
     rateRatio: Ratio | None = None
 
 
-class DosageInstruction(Struct, frozen=True, kw_only=True):
+class DosageInstruction(Struct, frozen=True, kw_only=True, gc=False):
     text: str | None = None
     timing: Timing | None = None
     route: CodeableConcept | None = None
     doseAndRate: tuple[DoseAndRate, ...] | None = None
 
 
-class MedicationRequest(Resource, frozen=True, kw_only=True):
+class MedicationRequest(Resource, frozen=True, kw_only=True, gc=False):
     status: str | None = None
     intent: str | None = None
     doNotPerform: bool | None = None
@@ -159,11 +161,12 @@ class MedicationRequest(Resource, frozen=True, kw_only=True):
     dosageInstruction: tuple[DosageInstruction, ...] | None = None
 
 
-class Medication(Resource, frozen=True, kw_only=True):
+class Medication(Resource, frozen=True, kw_only=True, gc=False):
+    id: Any = None
     code: CodeableConcept | None = None
 
 
-class Condition(Resource, frozen=True, kw_only=True):
+class Condition(Resource, frozen=True, kw_only=True, gc=False):
     clinicalStatus: CodeableConcept | None = None
     verificationStatus: CodeableConcept | None = None
     code: CodeableConcept | None = None
@@ -174,19 +177,20 @@ class Condition(Resource, frozen=True, kw_only=True):
     recordedDate: str | None = None
 
 
-class Patient(Resource, frozen=True, kw_only=True):
+class Patient(Resource, frozen=True, kw_only=True, gc=False):
+    identifier: tuple[Identifier, ...] | None = None
     birthDate: str | None = None
     gender: str | None = None
     deceasedBoolean: bool | None = None
     deceasedDateTime: str | None = None
 
 
-class Encounter(Resource, frozen=True, kw_only=True):
+class Encounter(Resource, frozen=True, kw_only=True, gc=False):
     status: str | None = None
     subject: Reference | None = None
 
 
-class Procedure(Resource, frozen=True, kw_only=True):
+class Procedure(Resource, frozen=True, kw_only=True, gc=False):
     status: str | None = None
     code: CodeableConcept | None = None
     subject: Reference | None = None
@@ -194,11 +198,31 @@ class Procedure(Resource, frozen=True, kw_only=True):
     performedPeriod: Period | None = None
 
 
-class AllergyIntolerance(Resource, frozen=True, kw_only=True):
+class AllergyIntolerance(Resource, frozen=True, kw_only=True, gc=False):
     clinicalStatus: CodeableConcept | None = None
     verificationStatus: CodeableConcept | None = None
     code: CodeableConcept | None = None
     patient: Reference | None = None
+
+
+class Answer(Struct, frozen=True, kw_only=True, gc=False):
+    valueBoolean: bool | None = None
+    valueInteger: int | None = None
+    valueCoding: Coding | None = None
+
+
+class Item(Struct, frozen=True, kw_only=True, gc=False):
+    linkId: str | None = None
+    answer: tuple[Answer, ...] | None = None
+    item: tuple[Item, ...] | None = None
+
+
+class QuestionnaireResponse(Resource, frozen=True, kw_only=True, gc=False):
+    status: str | None = None
+    questionnaire: str | None = None
+    subject: Reference | None = None
+    authored: str | None = None
+    item: tuple[Item, ...] | None = None
 
 
 VIEWS: dict[str, type[Resource]] = {
@@ -213,6 +237,7 @@ VIEWS: dict[str, type[Resource]] = {
         Encounter,
         Procedure,
         AllergyIntolerance,
+        QuestionnaireResponse,
     )
 }
 

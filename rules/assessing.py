@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
+from rules.checking_drafts import DraftCheck, check_drafts
 from rules.criteria import Criteria, criteria_from
 from rules.crs import Crs, crs
 from rules.documents import Document, DocumentRef, KnowledgeError, from_file, packaged
 from rules.dosing import Dose, Dosing, RenalFunction, dosing_from, renal_function
+from rules.draft_doses import DraftChart
 from rules.exposure import at_risk, closes, exposures
 from rules.facts import Facts, facts_from
 from rules.grading import Grading, grade
@@ -70,7 +73,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the rules make of a snapshot: grade, exposure, facts, advice."""
+    """What the rules make of a snapshot: grade, exposure, facts, advice. Findings count from `since` on."""
 
     snapshot: ClinicalSnapshot
     criteria: Criteria
@@ -86,6 +89,8 @@ class Assessment:
     proposals: tuple[Proposal, ...]
     crs: Crs
     baseline: Finding | None = None
+    checks: tuple[DraftCheck, ...] = ()
+    since: datetime | None = None
 
     @property
     def applicable(self) -> bool:
@@ -142,11 +147,11 @@ def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
     windows = knowledge.windows
     criteria = _criteria(snapshot, knowledge)
     courses = exposures(snapshot.administrations, snapshot.as_of, windows)
-    last = courses[-1] if courses else None
-    grading = grade(snapshot, criteria, windows, since=last.started if last else None)
-    exposure = _open(last, courses, snapshot, criteria, grading, windows)
+    since = _since(courses, snapshot.as_of, windows)
+    grading = grade(snapshot, criteria, windows, since)
+    exposure = _leading(courses, snapshot.as_of, windows) or _unresolved(courses, snapshot, criteria, grading, windows)
     presumed = exposure is None and _presumed(snapshot, bool(courses), windows)
-    charted = _charted(snapshot, last)
+    charted = _charted(snapshot, since)
     driving = charted if charted is not None and _drives(charted, snapshot, grading, windows) else None
     found_crs = crs(snapshot, knowledge.crs, windows)
     facts = facts_from(snapshot, grading, criteria, exposure, presumed, driving, windows, found_crs.state)
@@ -175,15 +180,24 @@ def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
         advice,
         proposals,
         found_crs,
-        _baseline(snapshot, criteria, last),
+        _baseline(snapshot, criteria, since),
+        check_drafts(
+            DraftChart(
+                snapshot, criteria, windows, knowledge.dosing, grading, exposure, courses, renal, facts
+            ),
+            knowledge.protocols,
+        )
+        if advice
+        else (),
+        since,
     )
 
 
-def _baseline(snapshot: ClinicalSnapshot, criteria: Criteria, last: Exposure | None) -> Finding | None:
+def _baseline(snapshot: ClinicalSnapshot, criteria: Criteria, since: datetime | None) -> Finding | None:
     """The last score before the course: shown beside the current one, never subtracted (H27)."""
-    if last is None:
+    if since is None:
         return None
-    before = [f for f in snapshot.findings if f.domain is criteria.tool and f.at < last.started]
+    before = [f for f in snapshot.findings if f.domain is criteria.tool and f.at < since]
     return max(before, key=lambda f: f.at, default=None)
 
 
@@ -197,20 +211,38 @@ def _criteria(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Criteria:
     return knowledge.children if child else knowledge.adults
 
 
-def _open(
-    last: Exposure | None,
+def _since(courses: Sequence[Exposure], as_of: datetime, windows: Windows) -> datetime | None:
+    """From when findings count: the start of the newest course, or of another product's still at risk then.
+
+    So a second product does not hide what the first one did (H48); a new cycle of the same product does.
+    """
+    if not courses:
+        return None
+    since, products = courses[-1].started, {courses[-1].substance}
+    for course in reversed(courses[:-1]):
+        if course.substance not in products and closes(course, as_of, windows) >= since:
+            since = course.started
+            products.add(course.substance)
+    return since
+
+
+def _leading(courses: Sequence[Exposure], as_of: datetime, windows: Windows) -> Exposure | None:
+    """The open course that advice is about: blinatumomab, whose label holds it, else the newest (H48)."""
+    at_risk_now = [course for course in courses if at_risk(course, as_of, windows)]
+    return max(at_risk_now, key=lambda course: (course.substance == "blinatumomab", course.started), default=None)
+
+
+def _unresolved(
     courses: Sequence[Exposure],
     snapshot: ClinicalSnapshot,
     criteria: Criteria,
     grading: Grading,
     windows: Windows,
 ) -> Exposure | None:
-    """The newest course whose risk window is open; a closed one stays open while its grade is unresolved."""
-    open_courses = [c for c in courses if at_risk(c, snapshot.as_of, windows)]
-    if open_courses:
-        return open_courses[-1]
-    if last is None or not grading.at_least:
+    """The last course, closed by time, while the grade it closed with is unresolved (H17)."""
+    if not courses or not grading.at_least:
         return None
+    last = courses[-1]
     closed = closes(last, snapshot.as_of, windows)
     at_closing = grade(replace(snapshot, as_of=closed), criteria, windows, since=last.started)
     return last if at_closing.at_least or _icans_record(snapshot, windows) else None
@@ -227,7 +259,7 @@ def _presumed(snapshot: ClinicalSnapshot, product: bool, windows: Windows) -> bo
     return not product and _icans_record(snapshot, windows)
 
 
-def _charted(snapshot: ClinicalSnapshot, last: Exposure | None) -> ChartedGrade | None:
+def _charted(snapshot: ClinicalSnapshot, since: datetime | None) -> ChartedGrade | None:
     """The newest ICANS grade a clinician charted in this course; grade 5 only of a deceased patient (D7)."""
     usable = [
         g
@@ -235,7 +267,7 @@ def _charted(snapshot: ClinicalSnapshot, last: Exposure | None) -> ChartedGrade 
         if g.scale in ("icans", "icans-diagnosis")
         and g.grade > 0
         and (g.grade < 5 or snapshot.deceased)
-        and (last is None or g.at >= last.started or g.grade == 5)
+        and (since is None or g.at >= since or g.grade == 5)
     ]
     return max(usable, key=lambda g: (g.at, g.grade), default=None)
 

@@ -116,20 +116,33 @@ def _findings(snapshot: ClinicalSnapshot, masked: bool, windows: Windows) -> Ite
         lowest = min(pressures, key=lambda m: m.value)
         value = "hypotension-without-vasopressor" if lowest.value < LOW_SYSTOLIC else "hypotension-none"
         yield Finding(Domain.HYPOTENSION, value, lowest.at, lowest.evidence)
-    yield from _oxygen(snapshot, recent("oxygen-saturation"), recent("inhaled-oxygen-flow"))
+    yield from _oxygen(snapshot, recent("oxygen-saturation"), recent("inhaled-oxygen-flow"), windows)
+
+
+_NEED = ("hypoxia-none", "hypoxia-unassisted", "hypoxia-low-flow", "hypoxia-high-flow", "hypoxia-positive-pressure")
 
 
 def _oxygen(
-    snapshot: ClinicalSnapshot, saturations: Sequence[Measurement], flows: Sequence[Measurement]
+    snapshot: ClinicalSnapshot, saturations: Sequence[Measurement], flows: Sequence[Measurement], windows: Windows
 ) -> Iterator[Finding]:
+    """The oxygen need by device or flow, the worse of the two, else by saturation.
+
+    A tube says nothing about it: intubation to protect the airway is not by itself hypoxia.
+    """
     if any(d.kind == "intubated" and d.active for d in snapshot.diagnoses):
-        yield Finding(Domain.HYPOXIA, "hypoxia-positive-pressure", snapshot.as_of, "Procedure")
         return
+    charted = [
+        f for f in snapshot.findings
+        if f.domain is Domain.HYPOXIA and timedelta(0) <= snapshot.as_of - f.at <= windows.vitals
+    ]
+    found = [max(charted, key=lambda f: (f.at, _NEED.index(str(f.value))))] if charted else []
     newest = max(flows, key=lambda m: m.at, default=None)
     if newest is not None and newest.value > 0:
         value = "hypoxia-low-flow" if newest.value <= LOW_FLOW else "hypoxia-high-flow"
-        yield Finding(Domain.HYPOXIA, value, newest.at, newest.evidence)
-    elif saturations:
+        found.append(Finding(Domain.HYPOXIA, value, newest.at, newest.evidence))
+    if not found and saturations:
         lowest = min(saturations, key=lambda m: m.value)
         value = "hypoxia-unassisted" if lowest.value < LOW_SATURATION else "hypoxia-none"
-        yield Finding(Domain.HYPOXIA, value, lowest.at, lowest.evidence)
+        found.append(Finding(Domain.HYPOXIA, value, lowest.at, lowest.evidence))
+    if found:
+        yield max(found, key=lambda f: _NEED.index(str(f.value)))

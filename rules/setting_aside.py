@@ -75,7 +75,9 @@ def _intubated(finding: Finding, snapshot: ClinicalSnapshot) -> Cause | None:
     if finding.domain is not Domain.ICE:
         return None
     for diagnosis in snapshot.diagnoses:
-        if diagnosis.kind == "intubated" and diagnosis.onset is not None and diagnosis.onset <= finding.at:
+        if diagnosis.kind != "intubated" or diagnosis.onset is None or diagnosis.onset > finding.at:
+            continue
+        if diagnosis.ended is None or finding.at <= diagnosis.ended:
             return Cause("intubation", "intubated: the spoken items cannot be done", diagnosis.evidence)
     return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Domain(StrEnum):
@@ -94,6 +95,7 @@ class Order:
     """A medication order: active, or a draft being signed. Doses in mg, intervals in hours.
 
     A draft that is not `selected` is context only (order-select): it is known, and not advised on.
+    `route`: "oral", "parenteral" or "intrathecal", by codes alone; None when no code says.
     """
 
     substance: str
@@ -111,8 +113,7 @@ class Order:
     selected: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """A vital sign or laboratory value in the unit the concept is read in (codes: `kind`)."""
 
     kind: str
@@ -124,12 +125,16 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A coded condition of the problem list that matters to advice; `onset` None when not dated exactly."""
+    """A coded condition, procedure state or allergy that matters to advice; `onset` None when not dated exactly.
+
+    `kind` is a concept of the value sets, "intubated", or "allergy:" and a substance.
+    """
 
     kind: str
     onset: datetime | None
     evidence: str
     active: bool = True
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

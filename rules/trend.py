@@ -35,7 +35,7 @@ class Trend:
 def curve(assessment: Assessment, knowledge: Knowledge) -> tuple[Point, ...]:
     """The grade at each instant a domain was charted in this course, oldest first; graded as of then."""
     snapshot = assessment.snapshot
-    since = assessment.exposures[-1].started if assessment.exposures else None
+    since = assessment.since
     instants = sorted(
         {f.at for f in snapshot.findings if f.at <= snapshot.as_of and (since is None or f.at >= since)}
     )

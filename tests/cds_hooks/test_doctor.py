@@ -100,15 +100,17 @@ def test_keys_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (found.state, "answered 500" in found.said, "jwks" in found.fix) == ("fix", True, True)
 
 
-def test_concept_maps_are_checked_where_there_is_such_a_setting(tmp_path: Path) -> None:
-    class With:
-        concept_maps = (tmp_path,)
-
-    (tmp_path / "good.json").write_text(json.dumps({"resourceType": "ConceptMap"}))
-    (tmp_path / "other.json").write_text(json.dumps({"resourceType": "ValueSet"}))
-    (tmp_path / "broken.json").write_text("{")
-    states = [one.state for one in doctor._concept_maps(With())]  # type: ignore[arg-type]
-    assert states == ["fix", "ok", "fix"]
+def test_concept_maps_are_read_as_the_service_reads_them(tmp_path: Path) -> None:
+    target = {"code": "ice-score", "equivalence": "equivalent"}
+    group = {"source": "urn:site", "target": "http://fhir.org/guides/icans-cds/CodeSystem/icans-assessment", "element": [{"code": "1", "target": [target]}]}
+    path = tmp_path / "site.json"
+    path.write_text(json.dumps({"resourceType": "ConceptMap", "id": "site", "version": "3", "group": [group]}))
+    assert examined(concept_maps=path)[1]["concept maps"] == "ok concept maps: site 3"
+    target["equivalence"] = "same"
+    path.write_text(json.dumps({"resourceType": "ConceptMap", "group": [group]}))
+    code, lines = examined(concept_maps=path)
+    assert code == 1
+    assert "$.group[0].element[0].target[0].equivalence" in lines["concept maps"]
 
 
 def test_a_password_is_not_shown() -> None:

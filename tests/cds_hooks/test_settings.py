@@ -119,3 +119,26 @@ def test_a_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_setting_says_what_it_expects() -> None:
     assert set(EXPECTED) == set(Settings.model_fields)
+
+
+def test_a_hash_needs_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from cds_hooks.pseudonym import pseudonym
+    from cds_hooks.store import StoreError
+
+    sqlite, server = f"sqlite:///{tmp_path / 'a.db'}", "postgresql://host/db"
+    assert pseudonym(Settings(database_url=server, patient_reference="plain"))("p") == "p"
+    with pytest.raises(StoreError, match="ICANS_PATIENT_KEY_FILE"):
+        pseudonym(Settings(database_url=server))
+    kept = pseudonym(Settings(database_url=sqlite))("p")
+    assert (tmp_path / "a.db.key").stat().st_mode & 0o777 == 0o600
+    assert pseudonym(Settings(database_url=sqlite))("p") == kept != "p"
+    of_file = Settings(database_url=server, patient_key_file=tmp_path / "a.db.key")
+    assert pseudonym(of_file)("p") == kept
+    (tmp_path / "short").write_text("short")
+    for file, says in (("short", "at least 16"), ("none", "cannot be read")):
+        with pytest.raises(StoreError, match=says):
+            pseudonym(Settings(database_url=server, patient_key_file=tmp_path / file))
+    monkeypatch.setenv("ICANS_PATIENT_KEY", "s3cret")
+    with pytest.raises(SettingsError, match="ICANS_PATIENT_KEY=") as error:
+        load()
+    assert "s3cret" not in str(error.value)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from charts import NOW
 from snapshots import KNOWLEDGE, snapshot
 
-from rules import Administration, ChartedGrade, Diagnosis, Measurement
+from rules import Administration, ChartedGrade, Diagnosis, Domain, Finding, Measurement
 from rules.crs import Crs, crs
 
 KINDS = {"t": "body-temperature", "bp": "systolic-blood-pressure", "sat": "oxygen-saturation", "flow": "inhaled-oxygen-flow"}
@@ -22,8 +23,10 @@ def given(substance: str, drug_class: str, running: bool = False, hours: float =
     return Administration(substance, drug_class, NOW - timedelta(hours=hours), f"MedicationAdministration/{substance}", running=running)
 
 
-def found(*measurements: Measurement, drugs: tuple[Administration, ...] = (), **more: object) -> Crs:
-    return crs(snapshot({}, measurements=measurements, administrations=drugs, **more), KNOWLEDGE.crs, KNOWLEDGE.windows)
+def found(
+    *measurements: Measurement, drugs: tuple[Administration, ...] = (), findings: tuple[Finding, ...] = (), **more: object
+) -> Crs:
+    return crs(snapshot(findings, measurements=measurements, administrations=drugs, **more), KNOWLEDGE.crs, KNOWLEDGE.windows)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +54,19 @@ def test_vasopressors_and_ventilation() -> None:
     assert found(*vitals(t=39, sat=97), drugs=two).at_least == 4
     with_vasopressin = (two[0], given("vasopressin", "vasopressor", running=True))
     assert found(*vitals(t=39, sat=97), drugs=with_vasopressin).at_least == 3
+
+
+def test_a_tube_alone_is_not_hypoxia_and_a_charted_device_is() -> None:
     tube = Diagnosis("intubated", NOW, "Procedure/t")
-    assert found(*vitals(t=39, bp=118), diagnoses=(tube,)).at_least == 4
+    airway = found(*vitals(t=39, bp=118, sat=97), diagnoses=(tube,))
+    assert (airway.at_least, airway.at_most, airway.unassessed) == (1, 4, (Domain.HYPOXIA,))
+    device = Finding(Domain.HYPOXIA, "hypoxia-positive-pressure", NOW - timedelta(hours=1), "Observation/d")
+    assert found(*vitals(t=39, bp=118, sat=97), findings=(device,)).at_least == 4
+    old = replace(device, at=NOW - timedelta(hours=30))
+    assert found(*vitals(t=39, bp=118, sat=97), findings=(old,)).at_least == 1
+    nasal = replace(device, value="hypoxia-low-flow")
+    flow = Measurement("inhaled-oxygen-flow", 15, "", NOW - timedelta(hours=1), "Observation/f")
+    assert found(*vitals(t=39, bp=118, sat=97), flow, findings=(nasal,)).at_least == 3
 
 
 def test_low_saturation_without_a_charted_device_leaves_the_top_open() -> None:

@@ -1,0 +1,58 @@
+"""What is odd about a record that can be read for certain: said, never repaired (value rules: observation.py)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fhir_mappers.validation.definitions import definition, other_version_of_element
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_NO_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_TIMES = ("effectiveDateTime", "effectiveInstant", "issued", "authoredOn", "onsetDateTime", "recordedDate", "performedDateTime", "authored")
+LONGEST_ID = 255
+"""Ids up to this length are read (Epic sends 70 to 88 characters); R4 allows 64."""
+
+
+class DoubledKey(ValueError):  # noqa: N818 - a defect of the record, not of the program
+    """One object of a record holds a key twice."""
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    """A record as plain JSON. Raises DoubledKey naming the key; ValueError when it is not strict JSON."""
+    found: dict[str, Any] = json.loads(raw, object_pairs_hook=_once)
+    return found
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise DoubledKey(next(key for key in keys if keys.count(key) > 1))
+    return found
+
+
+def _versioned(kind: str, key: str) -> str:
+    version = other_version_of_element(kind, key)
+    return f"{key[:40]} ({version})" if version else key[:40]
+
+
+def noted(record: dict[str, Any]) -> Iterator[str]:
+    """Each oddity of a record in a sentence; none for a clean one."""
+    identity = record.get("id")
+    if isinstance(identity, str) and not _ID.fullmatch(identity):
+        yield f"its id is not a FHIR R4 id (1 to 64 letters, digits, - and .): {len(identity)} characters, read as it is"
+    kind = str(record["resourceType"])
+    known = definition(kind).elements
+    unknown = sorted(key for key in record if key.lstrip("_") not in known and key != "fhir_comments")
+    if unknown:
+        yield f"elements that R4 does not have were passed over: {', '.join(_versioned(kind, key) for key in unknown[:5])}"
+    if "context" in unknown:
+        yield "context (STU3) was taken for the encounter"
+    empty = sorted(key for key, value in record.items() if value is None or value in ("", [], {}))
+    if empty:
+        yield f"empty elements were read as absent: {', '.join(key[:40] for key in empty[:5])}"
+    if any(isinstance(record.get(key), str) and _NO_SECONDS.fullmatch(record[key]) for key in _TIMES):
+        yield "a time without seconds was read as :00"
