@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from fhir_mappers.validation.definitions import definition, other_version_of_element
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
@@ -21,7 +23,18 @@ class DoubledKey(ValueError):  # noqa: N818 - a defect of the record, not of the
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
-    """A record as plain JSON. Raises DoubledKey naming the key; ValueError when it is not strict JSON."""
+    """A record as plain JSON. Raises DoubledKey naming the key; ValueError when it is not strict JSON.
+
+    Decoding keeps one of two equal keys: a record that comes back as it was, byte for byte, has none twice.
+    Only what does not come back (numbers or characters written another way) is looked at key by key.
+    """
+    try:
+        body: dict[str, Any] = msgspec.json.decode(raw)
+        again = msgspec.json.encode(body)
+        if again == raw or again == msgspec.json.format(raw, indent=-1):
+            return body
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # the slow look says what it is
     found: dict[str, Any] = json.loads(raw, object_pairs_hook=_once)
     return found
 
