@@ -47,13 +47,8 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _versioned(kind: str, key: str) -> str:
-    version = other_version_of_element(kind, key)
-    return f"{key[:40]} ({version})" if version else key[:40]
-
-
 def noted(record: dict[str, Any]) -> Iterator[str]:
-    """Each oddity of a record in a sentence; none for a clean one."""
+    """Each oddity of a record in a sentence; none for a clean one. What a client named is not repeated."""
     identity = record.get("id")
     if isinstance(identity, str) and not _ID.fullmatch(identity):
         yield f"its id is not a FHIR R4 id (1 to 64 letters, digits, - and .): {len(identity)} characters, read as it is"
@@ -61,11 +56,13 @@ def noted(record: dict[str, Any]) -> Iterator[str]:
     known = definition(kind).elements
     unknown = sorted(key for key in record if key.lstrip("_") not in known and key != "fhir_comments")
     if unknown:
-        yield f"elements that R4 does not have were passed over: {', '.join(_versioned(kind, key) for key in unknown[:5])}"
+        versions = [f"{key} ({version})" for key in unknown if (version := other_version_of_element(kind, key))]
+        of_others = f": {', '.join(versions[:5])}" if versions else ""
+        yield f"{len(unknown)} elements that R4 does not have here were passed over{of_others}"
     if "context" in unknown:
         yield "context (STU3) was taken for the encounter"
     empty = sorted(key for key, value in record.items() if value is None or value in ("", [], {}))
     if empty:
-        yield f"empty elements were read as absent: {', '.join(key[:40] for key in empty[:5])}"
+        yield f"{len(empty)} empty elements were read as absent"
     if any(isinstance(record.get(key), str) and _NO_SECONDS.fullmatch(record[key]) for key in _TIMES):
         yield "a time without seconds was read as :00"
