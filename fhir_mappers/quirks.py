@@ -10,6 +10,7 @@ from typing import Any
 from fhir_mappers.validation.definitions import definition, other_version_of_element
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_ELEMENT = re.compile(r"_?[a-z][A-Za-z]{0,40}|valueBase64Binary", re.ASCII)
 _NO_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _TIMES = ("effectiveDateTime", "effectiveInstant", "issued", "authoredOn", "onsetDateTime", "recordedDate", "performedDateTime", "authored")
 LONGEST_ID = 255
@@ -34,9 +35,14 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _named(key: str) -> str:
+    """A key as an issue may name it: one that could be no element may be somebody's."""
+    return key if _ELEMENT.fullmatch(key) else "(no element name)"
+
+
 def _versioned(kind: str, key: str) -> str:
     version = other_version_of_element(kind, key)
-    return f"{key[:40]} ({version})" if version else key[:40]
+    return f"{_named(key)} ({version})" if version else _named(key)
 
 
 def noted(record: dict[str, Any]) -> Iterator[str]:
@@ -53,6 +59,6 @@ def noted(record: dict[str, Any]) -> Iterator[str]:
         yield "context (STU3) was taken for the encounter"
     empty = sorted(key for key, value in record.items() if value is None or value in ("", [], {}))
     if empty:
-        yield f"empty elements were read as absent: {', '.join(key[:40] for key in empty[:5])}"
+        yield f"empty elements were read as absent: {', '.join(map(_named, empty[:5]))}"
     if any(isinstance(record.get(key), str) and _NO_SECONDS.fullmatch(record[key]) for key in _TIMES):
         yield "a time without seconds was read as :00"
