@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from fhir_mappers.validation.definitions import definition, other_version_of_element
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
-_ELEMENT = re.compile(r"_?[a-z][A-Za-z]{0,40}|valueBase64Binary", re.ASCII)
 _NO_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _TIMES = ("effectiveDateTime", "effectiveInstant", "issued", "authoredOn", "onsetDateTime", "recordedDate", "performedDateTime", "authored")
 LONGEST_ID = 255
@@ -22,7 +23,18 @@ class DoubledKey(ValueError):  # noqa: N818 - a defect of the record, not of the
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
-    """A record as plain JSON. Raises DoubledKey naming the key; ValueError when it is not strict JSON."""
+    """A record as plain JSON. Raises DoubledKey naming the key; ValueError when it is not strict JSON.
+
+    Decoding keeps one of two equal keys: a record that comes back as it was, byte for byte, has none twice.
+    Only what does not come back (numbers or characters written another way) is looked at key by key.
+    """
+    try:
+        body: dict[str, Any] = msgspec.json.decode(raw)
+        again = msgspec.json.encode(body)
+        if again == raw or again == msgspec.json.format(raw, indent=-1):
+            return body
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # the slow look says what it is
     found: dict[str, Any] = json.loads(raw, object_pairs_hook=_once)
     return found
 
@@ -35,18 +47,8 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _named(key: str) -> str:
-    """A key as an issue may name it: one that could be no element may be somebody's."""
-    return key if _ELEMENT.fullmatch(key) else "(no element name)"
-
-
-def _versioned(kind: str, key: str) -> str:
-    version = other_version_of_element(kind, key)
-    return f"{_named(key)} ({version})" if version else _named(key)
-
-
 def noted(record: dict[str, Any]) -> Iterator[str]:
-    """Each oddity of a record in a sentence; none for a clean one."""
+    """Each oddity of a record in a sentence; none for a clean one. What a client named is not repeated."""
     identity = record.get("id")
     if isinstance(identity, str) and not _ID.fullmatch(identity):
         yield f"its id is not a FHIR R4 id (1 to 64 letters, digits, - and .): {len(identity)} characters, read as it is"
@@ -54,11 +56,13 @@ def noted(record: dict[str, Any]) -> Iterator[str]:
     known = definition(kind).elements
     unknown = sorted(key for key in record if key.lstrip("_") not in known and key != "fhir_comments")
     if unknown:
-        yield f"elements that R4 does not have were passed over: {', '.join(_versioned(kind, key) for key in unknown[:5])}"
+        versions = [f"{key} ({version})" for key in unknown if (version := other_version_of_element(kind, key))]
+        of_others = f": {', '.join(versions[:5])}" if versions else ""
+        yield f"{len(unknown)} elements that R4 does not have here were passed over{of_others}"
     if "context" in unknown:
         yield "context (STU3) was taken for the encounter"
     empty = sorted(key for key, value in record.items() if value is None or value in ("", [], {}))
     if empty:
-        yield f"empty elements were read as absent: {', '.join(map(_named, empty[:5]))}"
+        yield f"{len(empty)} empty elements were read as absent"
     if any(isinstance(record.get(key), str) and _NO_SECONDS.fullmatch(record[key]) for key in _TIMES):
         yield "a time without seconds was read as :00"

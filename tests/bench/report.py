@@ -29,7 +29,8 @@ def text(cells: Cells, alone: Sequence[Alone], seconds: float, rounds: int) -> s
 def _head(seconds: float, rounds: int) -> str:
     return f"""# Benchmarks
 
-Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}.
+Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}; load average at the end {os.getloadavg()[1]:.1f} (about 1.5 is
+the bench itself; more is other work on the machine, which shows in latencies more than in CPU).
 
 The *floor* is a bare Starlette endpoint that decodes the JSON and answers a canned card. Every server is one
 uvicorn process (uvloop, httptools) on one core; wrk posts from the other. {rounds} rounds of {seconds:g} s a cell,
