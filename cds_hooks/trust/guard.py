@@ -30,6 +30,7 @@ PUBLIC = (
     "/fhir/metadata",
     "/fhir/CodeSystem",
     "/fhir/ValueSet",
+    "/fhir/Questionnaire",
     "/demo",
 )
 """Read by GET without a token: what is the same for everybody. Everything else needs one."""
