@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -53,16 +54,24 @@ def noted(record: dict[str, Any]) -> Iterator[str]:
     if isinstance(identity, str) and not _ID.fullmatch(identity):
         yield f"its id is not a FHIR R4 id (1 to 64 letters, digits, - and .): {len(identity)} characters, read as it is"
     kind = str(record["resourceType"])
-    known = definition(kind).elements
-    unknown = sorted(key for key in record if key.lstrip("_") not in known and key != "fhir_comments")
+    unknown = sorted(record.keys() - _names(kind))
     if unknown:
         versions = [f"{key} ({version})" for key in unknown if (version := other_version_of_element(kind, key))]
         of_others = f": {', '.join(versions[:5])}" if versions else ""
         yield f"{len(unknown)} elements that R4 does not have here were passed over{of_others}"
-    if "context" in unknown:
-        yield "context (STU3) was taken for the encounter"
-    empty = sorted(key for key, value in record.items() if value is None or value in ("", [], {}))
+        if "context" in unknown:
+            yield "context (STU3) was taken for the encounter"
+    empty = sum(value is None or value == "" or value == [] or value == {} for value in record.values())
     if empty:
-        yield f"{len(empty)} empty elements were read as absent"
-    if any(isinstance(record.get(key), str) and _NO_SECONDS.fullmatch(record[key]) for key in _TIMES):
-        yield "a time without seconds was read as :00"
+        yield f"{empty} empty elements were read as absent"
+    for name in _TIMES:
+        if name in record and isinstance(record[name], str) and _NO_SECONDS.fullmatch(record[name]):
+            yield "a time without seconds was read as :00"
+            break
+
+
+@lru_cache(maxsize=32)
+def _names(kind: str) -> frozenset[str]:
+    """What a record of a type may hold: its elements, and the siblings of primitives."""
+    names = definition(kind).elements
+    return frozenset([*names, *(f"_{name}" for name in names), "fhir_comments"])
