@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cds_hooks.cohort import cli as cohort_cli
+
 if TYPE_CHECKING:
     from fhir_mappers.site import Site
     from rules import Knowledge
@@ -175,6 +177,9 @@ def _stop(text: str, code: int) -> typer.Exit:
     for line in text.splitlines():
         print(f"icans-cds: {line}", file=sys.stderr)
     return typer.Exit(code)
+
+
+cohort_cli.add_to(app)
 
 
 def main() -> None:
