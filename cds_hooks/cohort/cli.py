@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fhir_mappers.site import Site
+    from rules import Knowledge
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to the program."""
     app.command()(synth)
+    app.command()(cohort)
 
 
 
@@ -41,6 +48,52 @@ def synth(
     except OSError as problem:
         raise _stop(f"{problem.filename or out}: {problem.strerror}; a folder that can be written was expected", 2) from None
     print(f"{count} resources of {patients} patients in {out}")
+
+
+class Engine(StrEnum):
+    """What runs a cohort."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
+def cohort(
+    export: Annotated[Path, typer.Argument(help="Folder of NDJSON (plain or gzip, any sharding) or of bundles.")],
+    out: Annotated[Path, typer.Option(help="The results, one row an evaluation.")],
+    at: Annotated[str, typer.Option(help="last, every-assessment, every-order, or a grid such as grid:6h.")] = "last",
+    engine: Annotated[Engine, typer.Option(help="The embedded engine, or an Apache Spark.")] = Engine.DUCKDB,
+    jobs: Annotated[int, typer.Option(help="Processes that grade.", min=1)] = 2,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on with a run that was interrupted.")] = True,
+    master: Annotated[str | None, typer.Option(help="Spark master, such as spark://host:7077; default local[jobs].")] = None,
+) -> None:
+    """Grade every patient of an export. Exit 0: done, errors are counted and kept; 1: failed; 2: wrong usage."""
+    from cds_hooks.cohort.grading import Grader
+
+    needs("duckdb", "cohort")
+    from cds_hooks.cohort import command
+    from cds_hooks.cohort.running import Task
+
+    knowledge, site = reading()
+    task = Task(export, out, Grader(knowledge, site, at), jobs, resume)
+    raise typer.Exit(command.run(task, engine.value, master))
+
+
+def needs(library: str, extra: str) -> None:
+    """Exits with 2 when a library of an extra is not installed."""
+    if find_spec(library) is None:
+        raise _stop(f"{library} is not installed; pip install 'icans-cds[{extra}]' was expected", 2)
+
+
+def reading() -> tuple[Knowledge, Site]:
+    """The knowledge and how records are read, by the settings. Exits with 2 when one is wrong."""
+    from cds_hooks import settings
+    from rules import KnowledgeError, load_knowledge
+
+    try:
+        chosen = settings.load()
+        return load_knowledge(chosen.protocol, allow_draft=chosen.demo), settings.site(chosen)
+    except (settings.SettingsError, KnowledgeError) as error:
+        raise _stop(str(error), 2) from None
 
 
 def _stop(text: str, code: int) -> typer.Exit:
