@@ -127,7 +127,8 @@ def _patient(reference: str) -> str:
 def _unread(body: dict[str, Any]) -> tuple[Any, Any, Any]:
     shown: list[tuple[Any, Any, Any, Any]] = []
     for name in ("code", "medicationCodeableConcept"):
-        concept = body.get(name) if isinstance(body.get(name), dict) else {}
+        held = body.get(name)
+        concept: dict[str, Any] = held if isinstance(held, dict) else {}
         codings = concept.get("coding")
         first = codings[0] if isinstance(codings, list) and codings and isinstance(codings[0], dict) else {}
         shown.append((first.get("system"), first.get("code"), first.get("display"), concept.get("text")))

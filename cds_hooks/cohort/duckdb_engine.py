@@ -112,7 +112,7 @@ def begin(grader: Grader) -> None:
 
 
 def grade_bucket(folder: WorkFolder, number: int) -> tuple[int, int]:
-    """Grades the patients of one bucket and writes its part. Returns patients and rows."""
+    """Grades the patients of one bucket and writes its part (0 is the scan's). Returns patients and rows."""
     patients, failures = 0, []
     rows: list[bytes] = []
     for patient, lines in _patients(folder, number):
@@ -121,8 +121,8 @@ def grade_bucket(folder: WorkFolder, number: int) -> tuple[int, int]:
         rows += found
         if failure is not None:
             failures.append(msgspec.json.encode(failure))
-    put(folder.failures(number), failures)
-    put(folder.part(number), rows)
+    put(folder.failures(number + 1), failures)
+    put(folder.part(number + 1), rows)
     return patients, len(rows)
 
 

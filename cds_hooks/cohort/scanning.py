@@ -21,8 +21,8 @@ READ = (*KEPT_WHOLE, *BY_CODE, *DRUGS)
 CODINGS = 4
 """Codings looked at in the scan; a record with more is kept."""
 NO_JSON, NO_TYPE, NO_PATIENT = "not a JSON object", "has no resourceType", "names no patient by a literal reference"
-NOT_UTF8, TOO_LONG = "is not UTF-8", "is longer than 64 MB"
-LONGEST_LINE = 64_000_000
+NOT_UTF8, TOO_LONG = "is not UTF-8", "is longer than 16 MB"
+LONGEST_LINE = 16_000_000
 SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 BUNDLES = (".json", ".json.gz")
 
@@ -76,7 +76,7 @@ def lines_sql(files: Sequence[Path]) -> str:
     names = ", ".join(quoted(str(path)) for path in files)
     return (
         f"read_csv([{names}], delim='\\x01', quote='', escape='', header=false, columns={{'line': 'VARCHAR'}}, "
-        f"auto_detect=false, strict_mode=false, max_line_size={LONGEST_LINE}, filename=true, ignore_errors=true, "
+        f"auto_detect=false, strict_mode=false, max_line_size={LONGEST_LINE}, buffer_size={2 * LONGEST_LINE}, filename=true, ignore_errors=true, "
         "store_rejects=true, rejects_limit=0)"
     )
 

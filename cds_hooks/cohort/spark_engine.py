@@ -7,6 +7,8 @@ lie on any path that Hadoop reads. The driver needs what DuckDB needs to write t
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -26,6 +28,7 @@ _LINE, _BAD, _CODE, _DRUG, _WANTS = "line", "bad", "code", "medication", "wants"
 
 def run(task: Task, master: str | None, told: Told) -> Outcome:
     """Runs on the cluster named, else on this machine. Never resumes. Raises OSError, duckdb.Error, Py4J's errors."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     spark = SparkSession.builder.appName("icans-cds cohort").master(master or f"local[{task.jobs}]").getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     folder, outcome = WorkFolder(task.results), Outcome()
