@@ -31,6 +31,13 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Walk(StrEnum):
+    """At which instants `evaluate` grades."""
+
+    NOW = "now"
+    EVERY_ASSESSMENT = "every-assessment"
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -78,13 +85,14 @@ def evaluate(
     output: Annotated[
         Format | None, typer.Option("--format", help="What to print; text on a terminal, else json.")
     ] = None,
+    at: Annotated[Walk, typer.Option("--at", help="every-assessment adds the grade at each assessment of the chart.")] = Walk.NOW,
 ) -> None:
     """Grade files without a server. Exit 0: all evaluated; 1: some data could not be used; 2: wrong usage."""
     from cds_hooks import evaluate as evaluating
 
-    at, knowledge, site = _reading(as_of)
+    instant, knowledge, site = _reading(as_of)
     as_json = output is Format.JSON or (output is None and not sys.stdout.isatty())
-    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, site))
+    raise typer.Exit(evaluating.run(files, instant, as_json, knowledge, site, at is Walk.EVERY_ASSESSMENT))
 
 
 @app.command()

@@ -19,6 +19,8 @@ def add_to(app: typer.Typer) -> None:
     """Adds the commands to the program."""
     app.command()(synth)
     app.command()(cohort)
+    app.command()(burden)
+    app.command()(timeline)
 
 
 
@@ -76,6 +78,50 @@ def cohort(
     knowledge, site = reading()
     task = Task(export, out, Grader(knowledge, site, at), jobs, resume)
     raise typer.Exit(command.run(task, engine.value, master))
+
+
+def burden(
+    results: Annotated[Path, typer.Argument(help="results.parquet of a cohort.")],
+    html: Annotated[Path | None, typer.Option(help="Also write one HTML file with plots.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="True grades (CSV: patient, time, grade) to compare with.")] = None,
+) -> None:
+    """Say how often, on whom, how early and how rightly the service would have spoken."""
+    needs("duckdb", "cohort")
+    import duckdb
+    from rich.console import Console
+
+    from cds_hooks.cohort import burden as working_out
+    from cds_hooks.cohort.burden_text import show
+
+    try:
+        found = working_out.burden(results, truth)
+        show(found, Console(width=None if sys.stdout.isatty() else 140))
+        if html is not None:
+            from cds_hooks.cohort.burden_html import html as page
+
+            html.write_text(page(found, results.name), encoding="utf-8")
+    except (OSError, duckdb.Error) as problem:
+        raise _stop(str(problem).splitlines()[0], 2) from None
+
+
+def timeline(
+    file: Annotated[str, typer.Argument(metavar="BUNDLE", help="A Bundle or a CDS Hooks request.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture: a name that ends in .svg or .png.")],
+    as_of: Annotated[str | None, typer.Option(help="Time of the assessment, such as 2026-11-22T08:00:00Z.")] = None,
+) -> None:
+    """Draw an episode on one time axis: grade, cards, domains, drugs, laboratory values."""
+    from fhir_mappers.elements import Unreadable, exact_time
+
+    needs("altair", "cohort")
+    needs("vl_convert", "cohort")
+    from cds_hooks import timeline_command
+
+    knowledge, site = reading()
+    try:
+        instant = exact_time(as_of, site.zone) if as_of else None
+    except Unreadable as error:
+        raise _stop(f"--as-of: {error}", 2) from None
+    raise typer.Exit(timeline_command.run(file, out, instant, knowledge, site))
 
 
 def needs(library: str, extra: str) -> None:

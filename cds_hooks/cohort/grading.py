@@ -82,7 +82,8 @@ def row(patient: str, asked: Asked, decision: Decision) -> dict[str, Any]:
     """One evaluation as a row of the results (docs/cohort.md)."""
     record, assessment = decision.record, decision.assessment
     grading, exposure = record["grading"], record["exposure"]
-    charted = grading["charted"]
+    said = [g for g in assessment.snapshot.charted if g.scale == "icans"] if assessment else []
+    charted = max(said, key=lambda g: (g.at, g.grade), default=None)
     rows = {r.topic: r.id for one in (assessment.advice if assessment else ()) for r in one.rows if r.indicator is not None}
     topics = {t.code: t.id for one in (assessment.advice if assessment else ()) for t in one.protocol.topics}
     return {
@@ -102,8 +103,8 @@ def row(patient: str, asked: Asked, decision: Decision) -> dict[str, Any]:
         "assessed": [name for name, one in grading["by_domain"].items() if not one["provisional"]],
         "fresh": [name for name, one in grading["by_domain"].items() if not one["provisional"] and not one["overdue"]],
         "unassessed": grading["unassessed"],
-        "charted_grade": charted["grade"] if charted else None,
-        "charted_time": _utc(datetime.fromisoformat(charted["at"])) if charted else None,
+        "charted_grade": charted.grade if charted else None,
+        "charted_time": _utc(charted.at) if charted else None,
         "cards": [_card(card, topics, rows) for card in decision.cards],
         "issues": len(record["issues"]),
         "notes": len(record["notes"]),
