@@ -88,7 +88,7 @@ def evaluate(
     at: Annotated[Walk, typer.Option("--at", help="every-assessment adds the grade at each assessment of the chart.")] = Walk.NOW,
 ) -> None:
     """Grade files without a server. Exit 0: all evaluated; 1: some data could not be used; 2: wrong usage."""
-    from cds_hooks import evaluate as evaluating
+    from cds_hooks import evaluating
 
     instant, knowledge, site = _reading(as_of)
     as_json = output is Format.JSON or (output is None and not sys.stdout.isatty())

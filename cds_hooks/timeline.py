@@ -22,6 +22,7 @@ LEAD, MARGIN = timedelta(hours=12), 0.03
 """How long before the first thing shown of the course the axis begins, and the share of it left free at the end."""
 COLOURS = {"critical": "#b3261e", "warning": "#c77700", "info": "#3367a8"}
 WORTH = {"0": "#6b8f71", "1": "#d9b44a", "2": "#dd8a3a", "3": "#c8553d", "4": "#7d1d3f"}
+BAND = {"at least": "#7d1d3f", "not excluded": "#e7c3ce", "not assessed": "#e4e4e4"}
 WIDTH, LANE = 760, 24
 Row = dict[str, Any]
 
@@ -85,18 +86,23 @@ def _data(rows: Sequence[Row]) -> alt.InlineData:
 def _grade(shown: Sequence[Decision], now: Decision, x: alt.X) -> Any:
     """The interval of each decision as a band up to the next: the floor dark, what is not excluded light."""
     rows: list[Row] = []
+    exposure = now.assessment.exposure if now.assessment is not None else None
+    if exposure is not None and exposure.started < shown[0].as_of:
+        unknown = {"at": _local(exposure.started, now), "until": _local(shown[0].as_of, now)}
+        rows.append({**unknown, "bottom": -0.12, "top": 4.12, "said": "not assessed"})
     ends = [one.as_of for one in shown[1:]] + [now.as_of + timedelta(minutes=1)]
     for one, until in zip(shown, ends, strict=True):
         grading = one.record["grading"]
         low = grading["at_least"]
         span = {"at": _local(one.as_of, now), "until": _local(until, now), "top": grading["at_most"] + 0.12}
-        rows.append({**span, "bottom": -0.12 if low is None else low - 0.12, "said": "not excluded"})
+        said = "not excluded" if low is not None else "not assessed"
+        rows.append({**span, "bottom": -0.12 if low is None else low - 0.12, "said": said})
         if low is not None:
             rows.append({**span, "bottom": low - 0.12, "top": low + 0.12, "said": "at least"})
     band = alt.Chart(_data(rows)).mark_rect().encode(
         x=x, x2="until:T", y2="top:Q",
-        y=alt.Y("bottom:Q", title="ICANS grade", scale=alt.Scale(domain=[-0.3, 4.3]), axis=alt.Axis(values=[0, 1, 2, 3, 4], format="d")),
-        color=alt.Color("said:N", title="grade", scale=alt.Scale(domain=["at least", "not excluded"], range=["#7d1d3f", "#e7c3ce"])),
+        y=alt.Y("bottom:Q", title="ICANS grade", scale=alt.Scale(domain=[-0.3, 4.3]), axis=alt.Axis(values=[0, 1, 2, 3, 4], format="d", labelOverlap=False)),
+        color=alt.Color("said:N", title="grade", scale=alt.Scale(domain=list(BAND), range=list(BAND.values()))),
     )  # fmt: skip
     points = [{"at": row["at"], "grade": row["bottom"] + 0.12} for row in rows if row["said"] == "at least"]
     dots = alt.Chart(_data(points)).mark_point(filled=True, color="#7d1d3f", size=40).encode(x=x, y="grade:Q")
@@ -180,7 +186,7 @@ def _labs(assessment: Assessment, begin: datetime, now: Decision) -> list[list[R
 
 def _lab(rows: Sequence[Row], x: alt.X) -> Any:
     name, unit = rows[0]["kind"].rsplit(" (", 1)
-    axis = alt.Axis(tickCount=3, titleAngle=0, titleAlign="right", titleX=-34, titleY=20)
+    axis = alt.Axis(tickCount=3, format="~g", titleAngle=0, titleAlign="right", titleX=-34, titleY=20)
     y = alt.Y("value:Q", scale=alt.Scale(zero=False), axis=axis, title=[name, f"({unit}"])
     line = alt.Chart(_data(rows)).mark_line(point=True, color="#444", strokeWidth=1)
     return line.encode(x=x, y=y).properties(width=WIDTH, height=46)

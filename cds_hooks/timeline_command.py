@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from cds_hooks import evaluate, timeline
+from cds_hooks import evaluating, timeline
 from cds_hooks.decide import decide
 from cds_hooks.refusal import Refusal
 from fhir_mappers.site import Site
@@ -22,9 +22,9 @@ def run(file: str, to: Path, as_of: datetime | None, knowledge: Knowledge, site:
         return _stop(f"{to}: a file that ends in .svg or .png was expected", WRONG_USAGE)
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        case = evaluate.case_of(content, as_of, site)
+        case = evaluating.case_of(content, as_of, site)
         now = decide(case.request, case.records, knowledge, as_of=case.as_of, decision_id=case.id, site=site)
-        points = evaluate.curve(case, knowledge, site)
+        points = evaluating.curve(case, knowledge, site)
         to.write_bytes(timeline.picture(points, now, now.record["patient"], form))
     except OSError as problem:
         return _stop(f"{problem.filename}: {problem.strerror}", WRONG_USAGE)
