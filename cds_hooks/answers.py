@@ -9,7 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cds_hooks import metrics
 from cds_hooks.refusal import Refusal
+from cds_hooks.store import StoreUnavailable
 
 
 def json_answer(content: Any, status: int = 200) -> Response:
@@ -26,6 +28,17 @@ def refused(request: Request, error: Exception) -> Response:
     return outcome_answer(error)
 
 
+def not_recorded(request: Request, error: Exception) -> Response:
+    """The store did not take it: nothing is answered that is not recorded, and the caller may try again."""
+    assert isinstance(error, StoreUnavailable)
+    request.state.log["store"] = error.why
+    metrics.not_recorded(error.why)
+    text = f"Nothing was recorded and no advice is given: {error.why}. Try again; the request was not at fault."
+    response = outcome_answer(Refusal(503, "no-store", text))
+    response.headers["retry-after"] = "5"
+    return response
+
+
 def http_error(request: Request, error: Exception) -> Response:
     """Unknown paths and wrong methods. OPTIONS outside CORS is told what is allowed."""
     assert isinstance(error, HTTPException)
@@ -39,7 +52,7 @@ def http_error(request: Request, error: Exception) -> Response:
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=headers)
     response = outcome_answer(
-        Refusal(405, "not-supported", f"{request.method} is not answered here; send {headers['allow']}.")
+        Refusal(405, "not-supported", f"This method is not answered here; send {headers['allow']}.")
     )
     response.headers.update(headers)
     return response

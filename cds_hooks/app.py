@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -20,19 +26,27 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cds_hooks import feedback, fhir_api, hook_request, http_body, telemetry
-from cds_hooks.answers import http_error, json_answer, outcome_answer, refused
+from cds_hooks import feedback, fhir_api, hook_request, http_body, metrics, telemetry
+from cds_hooks.answers import http_error, json_answer, not_recorded, outcome_answer, refused
 from cds_hooks.decide import Decision, decide
-from cds_hooks.middleware import Cors, RequestLog
+from cds_hooks.fhir_client import FhirClient
+from cds_hooks.http_body import aside
+from cds_hooks.middleware import Cors, RequestLog, SecurityHeaders
 from cds_hooks.prefetch import gather
+from cds_hooks.pseudonym import pseudonym
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import SERVICES, Service, discovery
 from cds_hooks.settings import Settings, site
-from cds_hooks.store import Store
+from cds_hooks.store import FeedbackCount, Store, StoreUnavailable, failures
+from cds_hooks.trust.guard import Guard, door
+from cds_hooks.warming import warm
 from rules import Knowledge, load_knowledge
 
 Clock = Callable[[], datetime]
 Handler = Callable[[Request], Any]
+T = TypeVar("T")
+
+WAIT = 15.0  # seconds for the store to take a record
 
 
 def create_app(
@@ -42,29 +56,33 @@ def create_app(
     store: Store | None = None,
     clock: Clock | None = None,
 ) -> Starlette:
-    """The service. Raises KnowledgeError or StoreError: then it does not start."""
-    telemetry.configure()
+    """The service. Raises KnowledgeError, StoreError or SettingsError: then it does not start."""
+    telemetry.configure(settings.shadow)
     desk = Desk(
         settings,
         load_knowledge(settings.protocol, allow_draft=settings.demo) if knowledge is None else knowledge,
-        Store(settings.database_url) if store is None else store,
+        Store(settings.database_url, pseudonym(settings)) if store is None else store,
         clock or _now,
     )
     app = Starlette(
         routes=[*_routes(desk), *fhir_api.routes(settings, desk.knowledge), *_demo_routes(settings)],
         middleware=[
             Middleware(RequestLog),
+            Middleware(SecurityHeaders, over_https=(settings.base_url or "").startswith("https:")),
             Middleware(
                 Cors,
-                allow_origins=["*"],
+                allow_origins=list(settings.origins),
                 allow_methods=["GET", "POST", "OPTIONS"],
                 allow_headers=["Accept", "Authorization", "Content-Type"],
                 expose_headers=["x-request-id"],
             ),
             Middleware(CrashGuard),
+            Middleware(Guard, door=door(settings)),
         ],
-        exception_handlers={Refusal: refused, HTTPException: http_error},
+        lifespan=desk.lifespan,
+        exception_handlers={Refusal: refused, HTTPException: http_error, StoreUnavailable: not_recorded},
     )
+    app.state.store = desk.store
     app.router.redirect_slashes = False  # a redirect fails in a preflight; both spellings are routes
     return app
 
@@ -78,8 +96,21 @@ class Desk:
         self.store = store
         self.clock = clock
         self.site = site(settings)
-        self.discovery = msgspec.json.encode(discovery())
+        self.warm = False
+        self.fhir = FhirClient(settings.fhir_servers, settings.fetch_ms, settings.max_body)
+        self.discovery = msgspec.json.encode(discovery(settings.shadow))
         self.etag = f'"{hashlib.sha256(self.discovery).hexdigest()[:32]}"'
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Warm before the first connection is taken; at the end, what waits is written."""
+        warm(self.knowledge, self.clock())
+        gc.collect()
+        gc.freeze()  # documents and models stay: the collector need not look at them again
+        self.warm = True
+        yield
+        self.warm = False
+        await run_in_threadpool(self.store.close)
 
     async def discover(self, request: Request) -> Response:
         headers = {"etag": self.etag, "cache-control": "no-cache"}
@@ -88,26 +119,53 @@ class Desk:
         return Response(self.discovery, media_type="application/json", headers=headers)
 
     async def health(self, _: Request) -> Response:
-        """200 when the store answers, else the 500 of any crash."""
-        await run_in_threadpool(self.store.check)
+        """200 while the process answers; whether it can do its work is for /readyz."""
         return json_answer({"status": "ok"})
+
+    async def ready(self, _: Request) -> Response:
+        """200 when the knowledge is warm and the store takes a write; else 503 and why."""
+        if not self.warm:
+            raise StoreUnavailable("the service is starting")
+        await on_disk(self.store.probe())
+        return json_answer({"status": "ready"})
+
+    async def measured(self, _: Request) -> Response:
+        return Response(metrics.exposition(), headers={"content-type": metrics.CONTENT_TYPE})
 
     def answer(self, service: Service) -> Handler:
         async def handle(request: Request) -> Response:
             log = request.state.log
             log["service"] = service.id
-            call = hook_request.parse(await http_body.read(request, self.settings.max_body), service.hook)
-            decision = decide(
-                call,
-                gather(call),
-                self.knowledge,
-                as_of=self.clock(),
-                decision_id=uuid4(),
-                site=self.site,
+            stages = metrics.Stages()
+            body = await http_body.read(request, self.settings.max_body)
+            stages.done("receive")
+            call = await aside(len(body), partial(hook_request.parse, body, service.hook))
+            metrics.asked(call)
+            call = await self.fhir.fill(call)
+            stages.done("fetch")
+            records = await aside(len(body), partial(gather, call))
+            stages.done("read")
+            deciding = partial(
+                decide, call, records, self.knowledge, as_of=self.clock(), decision_id=uuid4(), site=self.site
             )
+            decision = await aside(len(body), deciding)
+            stages.done("decide")
+            if self.settings.shadow:
+                decision = replace(decision, record={**decision.record, "shadow": True})
             log |= _told(decision)
-            answer = json_answer({"cards": decision.cards})
-            await run_in_threadpool(self.store.append, decision, service.id, call.hook_instance)
+            answer = json_answer({"cards": [] if self.settings.shadow else decision.cards})
+            metrics.decided(service.id, records, decision)
+            stages.done("answer")
+            kept = self.store.append(
+                decision,
+                service.id,
+                call.hook_instance,
+                request_id=log["request_id"],
+                latency_us=stages.microseconds,
+            )
+            await on_disk(kept)
+            stages.done("record")
+            stages.all_done()
             return answer  # only what is recorded is sent
 
         return handle
@@ -117,7 +175,9 @@ class Desk:
             log = request.state.log
             log["service"] = service.id
             items = feedback.parse(await http_body.read(request, self.settings.max_body))
-            count = await run_in_threadpool(self.store.add_feedback, service.id, items, self.clock())
+            heard = await on_disk(self.store.add_feedback(service.id, items, self.clock()))
+            count = FeedbackCount.of(heard)
+            metrics.heard(heard)
             log |= {"stored": count.stored, "repeated": count.repeated, "unmatched": count.unmatched}
             return Response(status_code=200)  # the same whether or not the card is ours
 
@@ -155,7 +215,9 @@ class CrashGuard:
 
 
 def _routes(desk: Desk) -> list[BaseRoute]:
-    routes = [*_both("/cds-services", desk.discover, "GET"), *_both("/healthz", desk.health, "GET")]
+    routes = [*_both("/cds-services", desk.discover, "GET")]
+    routes += [*_both("/metrics", desk.measured, "GET")]
+    routes += [*_both("/healthz", desk.health, "GET"), *_both("/readyz", desk.ready, "GET")]
     for service in SERVICES:
         routes += _both(f"/cds-services/{service.id}", desk.answer(service), "POST")
         routes += _both(f"/cds-services/{service.id}/feedback", desk.hear(service), "POST")
@@ -172,6 +234,14 @@ def _demo_routes(settings: Settings) -> list[BaseRoute]:
         return []
     routes: list[BaseRoute] = import_module("cds_hooks.demo").routes()
     return routes
+
+
+async def on_disk(kept: Future[T]) -> T:
+    """Wait until it is recorded. Raises StoreUnavailable, also when the store does not answer in time."""
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(kept), WAIT)
+    except TimeoutError:
+        raise StoreUnavailable(failures.SLOW) from None
 
 
 def _now() -> datetime:

@@ -6,27 +6,36 @@ Nothing is decided here. The same arguments give the same bytes: uuids derive fr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
 from cds_hooks import wording
+from cds_hooks.check_wording import check_detail, check_summary, not_checked
+from cds_hooks.overrides import override_reasons
+from cds_hooks.suggesting import Suggesting, once
 from fhir_mappers.issues import MappingIssue
-from fhir_mappers.resources_out import proposed_order, with_status
+from fhir_mappers.resources_out import NO_CODES, SiteCodes
 from rules.assessing import Assessment, Knowledge
+from rules.checking_drafts import DraftCheck
 from rules.protocol import Protocol, Row, Topic
 from rules.recommending import Advice
 
 TOPIC_SYSTEM = "http://fhir.org/guides/icans-cds/CodeSystem/card-topic"
-OVERRIDE_SYSTEM = "http://fhir.org/guides/icans-cds/CodeSystem/override-reason"
-_URGENCY = {"critical": 0, "warning": 1, "info": 2}
-_OVERRIDES = (
-    ("othercause", "Deficit has another cause"),
-    ("mildresolving", "Mild, resolving, observed"),
-)
-_ACTS = {
-    "withhold": ("on-hold", "Hold blinatumomab (order); stop the pump at the bedside"),
-    "stop": ("stopped", "Stop blinatumomab for good (order); stop the pump at the bedside"),
-}
+URGENCY = {"critical": 0, "warning": 1, "info": 2}
+_MOST_LINKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What every card of one decision is made from."""
+
+    decision_id: UUID
+    assessment: Assessment
+    issues: Sequence[MappingIssue]
+    knowledge: Knowledge
+    suggest: Suggesting
+    common: wording.Common
 
 
 def cards(
@@ -37,27 +46,42 @@ def cards(
     patient_id: str,
     encounter_id: str | None,
     knowledge: Knowledge,
+    codes: SiteCodes = NO_CODES,
 ) -> list[dict[str, Any]]:
     """The cards of an assessment. `orders` are the raw medication orders by evidence."""
+    suggest = Suggesting(decision_id, assessment, orders, patient_id, encounter_id, codes)
+    desk = _Desk(decision_id, assessment, issues, knowledge, suggest, wording.common_to(assessment))
     found: list[dict[str, Any]] = []
     for advice in assessment.advice:
-        speaking = sorted(
-            (row for row in advice.rows if row.indicator is not None),
-            key=lambda row: _URGENCY[row.indicator or "info"],
-        )
-        for index, row in enumerate(speaking):
-            rows = [row, *(r for r in advice.rows if r is not row)] if index == 0 else [row]
-            found.append(_card(decision_id, row, rows, advice, assessment, issues, knowledge, full=index == 0))
-            named = named_in_words(row, assessment, issues)
-            if named:
-                found[-1]["detail"] += f"\n\n{wording.duplication(named)}"
-            offered = _suggestions(decision_id, row, assessment, orders, patient_id, encounter_id, not named)
-            if offered:
-                found[-1]["suggestions"] = offered
-                found[-1]["selectionBehavior"] = "at-most-one" if len(row.therapies) > 1 else "any"
+        found += _of_protocol(desk, advice)
     if not found and _could_matter(assessment, issues):
-        found.append(_unevaluated(decision_id, assessment, issues, knowledge))
-    return sorted(found, key=lambda card: _URGENCY[card["indicator"]])
+        found.append(_unevaluated(desk))
+    return once(sorted(found, key=lambda card: URGENCY[card["indicator"]]))
+
+
+def _of_protocol(desk: _Desk, advice: Advice) -> list[dict[str, Any]]:
+    """One card for each topic that speaks; what checks say of the drafts joins it or stands in a card of its own."""
+    checks = [c for c in desk.assessment.checks if c.protocol is advice.protocol]
+    speaking = sorted((row for row in advice.rows if row.indicator is not None), key=_urgency)
+    spoken = {row.topic for row in speaking}
+    found = []
+    for index, row in enumerate(speaking):
+        rows = [row, *(r for r in advice.rows if r is not row)] if index == 0 else [row]
+        found.append(_card(desk, row, rows, advice, _joining(row.topic, checks), full=index == 0))
+    for topic in advice.protocol.topics:
+        fired = [check for check in checks if check.of(topic.id)]
+        if fired and topic.joins not in spoken:
+            found.append(_check_card(desk, topic, fired))
+    return found
+
+
+def _urgency(row: Row) -> int:
+    return URGENCY[row.indicator or "info"]
+
+
+def _joining(topic: str, checks: Sequence[DraftCheck]) -> list[tuple[DraftCheck, Row]]:
+    """What checks say of the drafts on the card of this topic."""
+    return [(c, row) for c in checks for row in c.rows if c.protocol.topic(row.topic).joins == topic]
 
 
 def _could_matter(assessment: Assessment, issues: Sequence[MappingIssue]) -> bool:
@@ -71,93 +95,35 @@ def _could_matter(assessment: Assessment, issues: Sequence[MappingIssue]) -> boo
     return any(i.domain is not None and (assessment.applicable or i.domain in ("ice", "icans", "exposure")) for i in issues)
 
 
-def _unevaluated(
-    decision_id: UUID, assessment: Assessment, issues: Sequence[MappingIssue], knowledge: Knowledge
-) -> dict[str, Any]:
+def _unevaluated(desk: _Desk) -> dict[str, Any]:
     """The card that says what could not be evaluated, when there is nothing else to say (H23)."""
-    topic = Topic("evaluation", "Evaluation")
-    protocol = knowledge.protocols[0]
-    return {
-        "uuid": str(uuid5(decision_id, f"{protocol.ref.id}/{topic.id}")),
-        "summary": "ICANS could not be fully evaluated: records of this patient could not be used",
-        "indicator": "info",
-        "detail": wording.detail(assessment, (), issues, knowledge, full=True),
-        "source": _source(protocol, topic),
-        "overrideReasons": _override_reasons(),
-    }
+    protocol = desk.knowledge.protocols[0]
+    summary = "ICANS could not be fully evaluated: records of this patient could not be used"
+    detail = wording.detail(desk.assessment, (), desk.issues, desk.knowledge, full=True)
+    return _made(desk, protocol, Topic("evaluation", "Evaluation"), "info", summary, detail, ())
 
 
 def _card(
-    decision_id: UUID,
+    desk: _Desk,
     row: Row,
     rows: Sequence[Row],
     advice: Advice,
-    assessment: Assessment,
-    issues: Sequence[MappingIssue],
-    knowledge: Knowledge,
+    joining: Sequence[tuple[DraftCheck, Row]],
     full: bool,
 ) -> dict[str, Any]:
     topic = advice.protocol.topic(row.topic)
-    said = wording.detail(assessment, rows, issues, knowledge, full)
+    joined = list({checked.id: checked for _, checked in joining}.values())
+    said = wording.detail(desk.assessment, [*rows, *joined], desk.issues, desk.knowledge, full, desk.common)
     if full and advice.undecided:
         said = f"{said}\n\n{_undecided(advice)}"
-    return {
-        "uuid": str(uuid5(decision_id, f"{advice.protocol.ref.id}/{topic.id}")),
-        "summary": wording.summary(row, assessment),
-        "indicator": row.indicator,
-        "detail": said,
-        "source": _source(advice.protocol, topic),
-        "overrideReasons": _override_reasons(),
-    }
-
-
-def _override_reasons() -> list[dict[str, str]]:
-    return [{"code": code, "system": OVERRIDE_SYSTEM, "display": display} for code, display in _OVERRIDES]
-
-
-def _source(protocol: Protocol, topic: Topic) -> dict[str, Any]:
-    return {
-        "label": protocol.title,
-        "url": protocol.url,
-        "topic": {"system": TOPIC_SYSTEM, "code": topic.code, "display": topic.title},
-    }
-
-
-def _undecided(advice: Advice) -> str:
-    missing = sorted({fact.replace("_", " ") for one in advice.undecided for fact in one.missing})
-    topics = sorted({one.row.topic.replace("-", " ") for one in advice.undecided})
-    return f"Not decided for lack of {', '.join(missing)}: {', '.join(topics)}."
-
-
-def _suggestions(
-    decision_id: UUID,
-    row: Row,
-    assessment: Assessment,
-    orders: Mapping[str, bytes],
-    patient_id: str,
-    encounter_id: str | None,
-    drugs: bool,
-) -> list[dict[str, Any]]:
-    """What a row offers; no drug when a record names it in words only, as it may be a duplicate."""
-    offered = [
-        {
-            "label": f"{p.dose.substance.capitalize()} {p.dose.text}",
-            "isRecommended": p.recommended,
-            "action": _create(p.dose.substance, p.dose.text, proposed_order(p.dose, patient_id, encounter_id)),
-        }
-        for p in assessment.proposals
-        if p.row is row and drugs
-    ]
-    offered += _holds(row, assessment, orders)
-    return [
-        {
-            "label": one["label"],
-            "uuid": str(uuid5(decision_id, f"{row.id}/{number}")),
-            "isRecommended": one["isRecommended"],
-            "actions": [one["action"]],
-        }
-        for number, one in enumerate(offered)
-    ]
+    named = named_in_words(row, desk.assessment, desk.issues)
+    if named:
+        said = f"{said}\n\n{wording.duplication(named)}"
+    worst = min((row, *joined), key=_urgency)
+    summary = wording.summary(row if worst.indicator == row.indicator else worst, desk.assessment)
+    card = _made(desk, advice.protocol, topic, worst.indicator or "info", summary, said, [*rows, *joined])
+    offered = [*desk.suggest.of_row(row, drugs=not named), *desk.suggest.of_checks([check for check, _ in joining], {r.topic for r in joined})]
+    return _with(card, offered, alternatives=len(row.therapies) > 1)
 
 
 def named_in_words(row: Row, assessment: Assessment, issues: Sequence[MappingIssue]) -> list[MappingIssue]:
@@ -166,30 +132,56 @@ def named_in_words(row: Row, assessment: Assessment, issues: Sequence[MappingIss
     return [issue for issue in issues if issue.named in proposed]
 
 
-def _create(substance: str, text: str, resource: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "create", "description": f"Draft {substance} {text}", "resource": resource}
+def _check_card(desk: _Desk, topic: Topic, checks: Sequence[DraftCheck]) -> dict[str, Any]:
+    """One card for all drafts of a topic; its indicator is the worst."""
+    rows = sorted({row.id: row for check in checks for row in check.of(topic.id)}.values(), key=_urgency)
+    detail = check_detail(desk.assessment, topic, checks, desk.knowledge)
+    missing = not_checked(checks)
+    card = _made(
+        desk,
+        checks[0].protocol,
+        topic,
+        rows[0].indicator or "info",
+        check_summary(rows, desk.assessment),
+        f"{detail}\n\n{missing}" if missing else detail,
+        rows,
+    )
+    return _with(card, desk.suggest.of_checks(checks, {topic.id}), alternatives=False)
 
 
-def _holds(row: Row, assessment: Assessment, orders: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    """Hold or stop the known orders of the causative agent; take its draft out of the order."""
-    if row.act is None or assessment.exposure is None:
-        return []
-    status, label = _ACTS[row.act]
-    carried = assessment.facts["grade_basis"] != "proxy"
-    found: list[dict[str, Any]] = []
-    for order in assessment.snapshot.orders:
-        if order.substance != assessment.exposure.substance:
-            continue
-        if order.draft:
-            action: dict[str, Any] = {
-                "type": "delete",
-                "description": f"Remove the {order.substance} draft",
-                "resourceId": order.evidence,
-            }
-            found.append({"label": f"Remove {order.substance} from this order", "isRecommended": carried, "action": action})
-            continue
-        changed = with_status(orders[order.evidence], status)
-        if changed is not None:
-            action = {"type": "update", "description": label, "resource": changed}
-            found.append({"label": label, "isRecommended": carried, "action": action})
-    return found
+def _made(
+    desk: _Desk, protocol: Protocol, topic: Topic, indicator: str, summary: str, detail: str, rows: Sequence[Row]
+) -> dict[str, Any]:
+    card = {
+        "uuid": str(uuid5(desk.decision_id, f"{protocol.ref.id}/{topic.id}")),
+        "summary": summary,
+        "indicator": indicator,
+        "detail": detail,
+        "source": {
+            "label": protocol.title,
+            "url": protocol.url,
+            "topic": {"system": TOPIC_SYSTEM, "code": topic.code, "display": topic.title},
+        },
+        "overrideReasons": override_reasons(topic.id),
+    }
+    links = _links(rows, desk.knowledge)
+    return {**card, "links": links} if links else card
+
+
+def _links(rows: Sequence[Row], knowledge: Knowledge) -> list[dict[str, str]]:
+    """The sources of what this card says, as absolute links."""
+    refs = dict.fromkeys(cite.ref for row in rows if row.do for cite in row.cites)
+    sources = [knowledge.sources[ref] for ref in refs]
+    return [{"label": s.label, "url": s.url, "type": "absolute"} for s in sources if s.url][:_MOST_LINKS]
+
+
+def _with(card: dict[str, Any], offered: Sequence[dict[str, Any]], alternatives: bool) -> dict[str, Any]:
+    if not offered:
+        return card
+    return {**card, "suggestions": list(offered), "selectionBehavior": "at-most-one" if alternatives else "any"}
+
+
+def _undecided(advice: Advice) -> str:
+    missing = sorted({fact.replace("_", " ") for one in advice.undecided for fact in one.missing})
+    topics = sorted({one.row.topic.replace("-", " ") for one in advice.undecided})
+    return f"Not decided for lack of {', '.join(missing)}: {', '.join(topics)}."

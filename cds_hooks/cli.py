@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cds_hooks import records_cli
 from cds_hooks.cohort import cli as cohort_cli
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(records_cli.db, name="db")
+app.add_typer(records_cli.audit, name="audit")
+app.command()(records_cli.feedback)
 
 
 class Format(StrEnum):
@@ -42,12 +48,13 @@ class Walk(StrEnum):
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that answer, one a core.", min=1, max=256)] = 1,
 ) -> None:
     """Serve the CDS Hooks endpoints. Settings are environment variables ICANS_*."""
     from cds_hooks import serving, settings
 
     try:
-        raise typer.Exit(serving.serve(settings.load(), host, port))
+        raise typer.Exit(serving.serve(settings.load(), host, port, workers))
     except settings.SettingsError as error:
         raise _stop(str(error), code=2) from None
     except serving.CannotServe as error:
@@ -163,6 +170,14 @@ def map_check(
         raise _stop(str(error), code=2) from None
     codes = site.codes or load_terminology()
     raise typer.Exit(map_command.run(files, skeleton, output is Format.JSON, codes))
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, database, knowledge, FHIR servers and client keys: a line each, with the fix. Exit 1: fix."""
+    from cds_hooks import doctor as examining
+
+    raise typer.Exit(examining.run())
 
 
 def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, Site]:

@@ -62,7 +62,7 @@ def decide(
         found = status_cards(decision_id, assessment, issues, knowledge)
     else:
         found = cards(
-            decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge
+            decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge, site.orders
         )
     record = report(assessment, everything, knowledge, request.patient_id, site.codes.site_maps if site.codes else ())
     return Decision(decision_id, as_of, found, record, assessment, everything)
@@ -97,6 +97,11 @@ def report(
             for one in assessment.advice
             for row in one.rows
             if row.do
+        ],
+        "checks": [
+            {"topic": row.topic, "row": row.id, "order": check.order.evidence}
+            for check in assessment.checks
+            for row in check.rows
         ],
         "issues": [{"evidence": i.evidence, "problem": i.problem} for i in issues if not i.used],
         "notes": [{"evidence": i.evidence, "problem": i.problem} for i in issues if i.used],

@@ -19,7 +19,7 @@ from cds_hooks import hook_request, replaying, strict_json
 from cds_hooks.decide import Decision, decide
 from cds_hooks.evaluate_text import show
 from cds_hooks.hook_request import HookRequest
-from cds_hooks.prefetch import OPTIONAL, Records, gather
+from cds_hooks.prefetch import OPTIONAL, Records, bounded, gather
 from cds_hooks.refusal import Refusal
 from fhir_mappers.codes import load_terminology
 from fhir_mappers.elements import Unreadable, exact_time
@@ -147,23 +147,31 @@ def _kind(body: bytes) -> str:
     raise Refusal(400, "structure", f"The file is neither: {expected}.")
 
 
-def of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, site: Site) -> Decision:
+def of_bundle(
+    body: bytes, as_of: datetime | None, knowledge: Knowledge, site: Site, limited: bool = False
+) -> Decision:
     """The decision on a Bundle, a list or a single resource: its one patient, its drafts as the order signed.
 
-    The time is `as_of`, else Bundle.timestamp, else now. Raises Refusal when it cannot be used.
+    The time is `as_of`, else Bundle.timestamp, else now. Raises Refusal when it cannot be used, or, `limited`, when
+    it holds more records than one request may.
     """
-    case = _case_of_bundle(body, as_of, site)
+    case = _case_of_bundle(body, as_of, site, limited)
     return decide(case.request, case.records, knowledge, as_of=case.as_of, decision_id=case.id, site=site)
 
 
-def _case_of_bundle(body: bytes, as_of: datetime | None, site: Site) -> Case:
+def _case_of_bundle(body: bytes, as_of: datetime | None, site: Site, limited: bool = False) -> Case:
     found = unwrap(body.strip(), "Bundle")
     if found.incomplete and not found.given:
         raise Refusal(400, "structure", found.issues[0].problem)
     if as_of is None:
         as_of = moment(found.timestamp, site.zone) if found.timestamp else datetime.now(UTC)
-    drafts = [one for one in found.given if _is_draft(one)]
-    charted = [one for one in found.given if one not in drafts]
+    drafts: list[Given] = []
+    charted: list[Given] = []
+    for one in found.given:
+        (drafts if _is_draft(one) else charted).append(one)
+    records = Records(tuple(charted), tuple(drafts), tuple(found.issues), frozenset())
+    if limited:
+        bounded(records)
     request = HookRequest(
         hook="order-sign",
         hook_instance="evaluate",
@@ -175,7 +183,6 @@ def _case_of_bundle(body: bytes, as_of: datetime | None, site: Site) -> Case:
         prefetch=dict.fromkeys(OPTIONAL),
         fhir_server=None,
     )
-    records = Records(tuple(charted), tuple(drafts), tuple(found.issues), frozenset())
     return Case(request, records, as_of, _id(body))
 
 
@@ -201,8 +208,9 @@ def moment(text: str, zone: tzinfo | None) -> datetime:
     """An exact time as given by a user or a Bundle. Raises Refusal."""
     try:
         return exact_time(text, zone)
-    except Unreadable as problem:
-        raise Refusal(400, "value", f"The time of the evaluation: {problem}") from None
+    except Unreadable:
+        text = "The time of the evaluation is not an exact time with its offset, such as 2026-11-22T08:00:00Z."
+        raise Refusal(400, "value", text) from None
 
 
 def _id(body: bytes) -> UUID:

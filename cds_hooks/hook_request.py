@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
 
 from cds_hooks import strict_json
 from cds_hooks.refusal import Refusal
 
 ORDER_HOOKS = ("order-sign", "order-select")
+MAX_TEXT = 1_000  # characters of an id or a name; ids of Epic reach 194
 
 _TYPED = re.compile(r"(?:.*/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[^/]+)(?:/_history/[^/]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """One call of one service. The access token of fhirAuthorization is not kept."""
+    """One call of one service. The access token shows as *** and ends with the call."""
 
     hook: str
     hook_instance: str  # repeated by real clients: never a key
@@ -28,6 +31,9 @@ class HookRequest:
     prefetch: Mapping[str, bytes | None]  # raw JSON; None: the client sent null; a key absent: not given
     fhir_server: str | None
     notes: tuple[str, ...] = ()
+    access_token: SecretStr | None = None  # of fhirAuthorization, with fhir_server
+    unfetched: Mapping[str, str] = field(default_factory=dict)  # keys asked of fhir_server in vain, and why
+    no_fetch: str | None = None  # why fhir_server was not asked for what is missing
 
 
 def parse(body: bytes, hook: str) -> HookRequest:
@@ -59,6 +65,7 @@ def parse(body: bytes, hook: str) -> HookRequest:
         prefetch=_prefetch(envelope),
         fhir_server=_fhir_server(envelope),
         notes=patient_note + encounter_note,
+        access_token=_access_token(envelope),
     )
 
 
@@ -76,6 +83,8 @@ def _text(members: Mapping[str, bytes], name: str, within: str = "") -> str:
     text = strict_json.value(raw, str, place, "a non-empty string")
     if not text.strip():
         raise Refusal(400, "value", f"{place} is empty; it must be a non-empty string.", place)
+    if len(text) > MAX_TEXT:
+        raise Refusal(400, "too-long", f"{place} is longer than {MAX_TEXT} characters.", place)
     return text
 
 
@@ -134,3 +143,15 @@ def _fhir_server(envelope: Mapping[str, bytes]) -> str | None:
     if server is None:
         raise Refusal(400, "required", "fhirAuthorization is given without fhirServer.", "fhirServer")
     return server
+
+
+def _access_token(envelope: Mapping[str, bytes]) -> SecretStr | None:
+    """The token, if there is one that can be read; real clients send it empty."""
+    raw = _given(envelope, "fhirAuthorization")
+    if raw is None:
+        return None
+    token = strict_json.members(raw, "fhirAuthorization").get("access_token", b"null")
+    if token in (b"null", b'""'):
+        return None
+    place = "fhirAuthorization.access_token"
+    return SecretStr(strict_json.value(token, str, place, "a string"))

@@ -15,6 +15,8 @@ from fhir_mappers.issues import MappingIssue
 from fhir_mappers.reading import Given, is_error_outcome, unwrap
 
 OPTIONAL = ("conditions", "medications", "allergies", "encounter")
+MAX_RECORDS = 10_000  # of one request: half a second to read
+MAX_DRAFTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,21 @@ class Records:
     drafts: tuple[Given, ...]
     issues: tuple[MappingIssue, ...]
     unread: frozenset[str]
+    failed: tuple[str, ...] = ()  # keys that were sent and hold no usable data
 
 
 def gather(request: HookRequest) -> Records:
-    """The records of a request. Raises Refusal (412) when required data was not given or not readable."""
+    """The records of a request. Raises Refusal: 412 when required data was not given or not readable; 413."""
     given: list[Given] = []
     issues: list[MappingIssue] = []
     unread = {key for key in OPTIONAL if key not in request.prefetch}
-    refused = [(key, "was not sent") for key in REQUIRED if key not in request.prefetch]
+    unsent = f"was not sent, and {request.no_fetch}" if request.no_fetch else "was not sent"
+    refused = [
+        (key, f"was not sent, and the FHIR server {request.unfetched[key]}" if key in request.unfetched else unsent)
+        for key in REQUIRED
+        if key not in request.prefetch
+    ]
+    issues += (MappingIssue(key, f"the FHIR server {why}") for key, why in request.unfetched.items())
     for key, raw in request.prefetch.items():
         if raw is None:
             continue
@@ -53,7 +62,19 @@ def gather(request: HookRequest) -> Records:
     if refused:
         raise Refusal(412, "not-found", _needed(refused), f"prefetch.{refused[0][0]}")
     drafts = unwrap(request.draft_orders or b"[]", "context.draftOrders")
-    return Records(tuple(given), tuple(drafts.given), tuple(issues + drafts.issues), frozenset(unread))
+    failed = tuple(sorted(unread & request.prefetch.keys()))
+    return bounded(
+        Records(tuple(given), tuple(drafts.given), tuple(issues + drafts.issues), frozenset(unread), failed)
+    )
+
+
+def bounded(records: Records) -> Records:
+    """The same. Raises Refusal (413) when they are more than one request may hold."""
+    for found, most, what in ((records.given, MAX_RECORDS, "records"), (records.drafts, MAX_DRAFTS, "draft orders")):
+        if len(found) > most:
+            text = f"The request holds {len(found)} {what}; at most {most} are read."
+            raise Refusal(413, "too-costly", text)
+    return records
 
 
 def _needed(refused: list[tuple[str, str]]) -> str:

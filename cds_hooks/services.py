@@ -87,6 +87,12 @@ SERVICES = (
 )
 
 
-def discovery() -> dict[str, Any]:
-    """The body of GET /cds-services."""
-    return {"services": [service.described() for service in SERVICES]}
+SHADOW = "SHADOW MODE: evaluates and records, answers no cards; silence says nothing of the patient."
+
+
+def discovery(shadow: bool = False) -> dict[str, Any]:
+    """The body of GET /cds-services; in shadow mode each description begins by saying so (H50)."""
+    found = [service.described() for service in SERVICES]
+    if shadow:
+        found = [{**one, "description": f"{SHADOW} {one['description']}"} for one in found]
+    return {"services": found}

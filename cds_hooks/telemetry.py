@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -12,10 +13,15 @@ import structlog
 LOG = structlog.stdlib.get_logger()
 
 
-def configure() -> None:
-    """One JSON object a line, on the stderr of the moment."""
+def configure(shadow: bool = False) -> None:
+    """One JSON object a line, on the stderr of the moment; in shadow mode every line says so (H50)."""
+
+    def mode(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {**event, "shadow": True} if shadow else event
+
     structlog.configure(
         processors=[
+            mode,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fhir_mappers.issues import MappingIssue
@@ -123,11 +124,20 @@ def sentence(text: str, assessment: Assessment) -> str:
 
 def filled(text: str, assessment: Assessment, brief: bool = False) -> str:
     """A document's sentence with its placeholders: {grade}, {score}, {last_score}, {aside}, {dose id}."""
-    text = text.replace("{grade}", headline(assessment, brief)).replace("{score}", _NAMES[assessment.grading.tool])
-    text = text.replace("{last_score}", _last_score(assessment)).replace("{aside}", _aside(assessment))
-    for proposal in assessment.proposals:
-        said = proposal.dose.text if proposal.dose.note is None else f"{proposal.dose.text}. {proposal.dose.note}"
-        text = text.replace(f"{{{proposal.dose.id}}}", said.rstrip("."))
+    if "{" not in text:
+        return text
+    if "{grade}" in text:
+        text = text.replace("{grade}", headline(assessment, brief))
+    text = text.replace("{score}", _NAMES[assessment.grading.tool])
+    if "{last_score}" in text:
+        text = text.replace("{last_score}", _last_score(assessment))
+    if "{aside}" in text:
+        text = text.replace("{aside}", _aside(assessment))
+    if "{" not in text:
+        return text
+    for dose in (*(p.dose for p in assessment.proposals), *(d for c in assessment.checks for d in c.doses)):
+        said = dose.text if dose.note is None else f"{dose.text}. {dose.note}"
+        text = text.replace(f"{{{dose.id}}}", said.rstrip("."))
     return text
 
 
@@ -149,21 +159,40 @@ def _aside(assessment: Assessment) -> str:
     return " and ".join(causes) or "another cause"
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every card of one decision says alike: the grade, the findings in short, what is missing."""
+
+    grade: str
+    findings: str
+    missing: str
+
+
+def common_to(assessment: Assessment) -> Common:
+    """Worked out once a decision."""
+    return Common(_grade_paragraph(assessment), _findings(assessment, full=False), _missing(assessment))
+
+
 def detail(
     assessment: Assessment,
     rows: Sequence[Row],
     issues: Sequence[MappingIssue],
     knowledge: Knowledge,
     full: bool,
+    common: Common | None = None,
 ) -> str:
-    """The card's detail, always in this order: grade, findings, missing, what to do, who says so."""
+    """The card's detail, always in this order: grade, findings, missing, what to do, who says so.
+
+    `common` is what every card of one decision says alike.
+    """
+    common = common or common_to(assessment)
     parts = [
-        _grade_paragraph(assessment),
-        _findings(assessment, full),
-        _missing(assessment),
+        common.grade,
+        _findings(assessment, full) if full else common.findings,
+        common.missing,
         _not_read(assessment, issues) if full else "",
         _what_to_do(assessment, rows),
-        _who_says_so(rows, knowledge),
+        who_says_so(rows, knowledge),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -194,11 +223,11 @@ def _grade_paragraph(assessment: Assessment) -> str:
         words = f"Charted by a clinician: grade {charted.grade}, {age(charted.at, assessment.snapshot.as_of)}"
         drives = charted is assessment.driving_charted and charted.grade > (grading.at_least or 0)
         sentences.append(f"{words}{'; being higher it drives this advice' if drives else ''}.")
-    sentences.append(_who(assessment))
+    sentences.append(who(assessment))
     return " ".join(part for part in sentences if part)
 
 
-def _who(assessment: Assessment) -> str:
+def who(assessment: Assessment) -> str:
     """Age and sex, so that a card of a wrong patient is seen (H20)."""
     years, sex = assessment.snapshot.age_years, assessment.snapshot.sex
     words = [word for word in (None if years is None else f"{years} years", sex) if word]
@@ -227,6 +256,7 @@ def _findings(assessment: Assessment, full: bool) -> str:
         items.append(f"{_says(assessment, graded)}, {', '.join(notes)}")
     if full:
         items += _baseline(assessment) + _notes(assessment) + _laboratory(assessment) + [crs_said(assessment)]
+        items += _in_force(assessment)
     return f"Findings: {'; '.join(items)}." if items else "Findings: none that can be graded."
 
 
@@ -274,9 +304,30 @@ def _laboratory(assessment: Assessment) -> list[str]:
     return [f"{'; '.join(words)} (do not change the grade)"] if words else []
 
 
+def vitals(assessment: Assessment) -> list[str]:
+    """Temperature, pressure and oxygen with their ages, as charted; what was not charted is left out."""
+    as_of = assessment.snapshot.as_of
+    kinds = ("body-temperature", "systolic-blood-pressure", "oxygen-saturation", "inhaled-oxygen-flow")
+    newest = [m for kind in kinds if (m := assessment.snapshot.latest(kind)) is not None]
+    return [f"{_measured(m)}, {age(m.at, as_of)}" for m in newest if as_of - m.at <= _LAB_WINDOW]
+
+
+def _in_force(assessment: Assessment) -> list[str]:
+    """Corticosteroid orders in force, so that one below the dose for ICANS is seen and named (A8)."""
+    found = [
+        f"{o.substance} {f'{o.dose_mg:,.10g} mg' if o.dose_mg is not None else 'of unknown dose'}"
+        f"{f' every {o.interval_hours:g} h' if o.interval_hours else ''}"
+        for o in assessment.snapshot.orders
+        if not o.draft and o.drug_class == "corticosteroid" and o.systemic
+    ]
+    return [f"corticosteroid in force: {' and '.join(found)}"] if found else []
+
+
 def _measured(measurement: Measurement) -> str:
-    name = {"body-temperature": "temperature", "il-6": "IL-6"}.get(measurement.kind, measurement.kind)
-    unit = {"Cel": "°C"}.get(measurement.unit, measurement.unit)
+    name = {"body-temperature": "temperature", "il-6": "IL-6"}.get(
+        measurement.kind, measurement.kind.replace("-", " ")
+    )
+    unit = {"Cel": "°C", "mm[Hg]": "mmHg"}.get(measurement.unit, measurement.unit)
     return f"{name} {measurement.value:.5g} {unit}"
 
 
@@ -336,13 +387,14 @@ def _what_to_do(assessment: Assessment, rows: Sequence[Row]) -> str:
     return "Do:\n" + "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
 
 
-def _who_says_so(rows: Sequence[Row], knowledge: Knowledge) -> str:
-    parts = [f"grade, {_labels([Citation('lee-2019', '')], knowledge)}"]
+def who_says_so(rows: Sequence[Row], knowledge: Knowledge, graded: bool = True) -> str:
+    """The source of the grade and of each row that says what to do; what was not verified is said."""
+    parts = [f"grade, {_labels([Citation('lee-2019', '')], knowledge)}"] if graded else []
     for row in rows:
         if row.do:
             words = f"{row.topic.replace('-', ' ')}, {_labels(row.cites, knowledge)}"
-            parts.append(f"{words} ({row.certainty})" if row.therapies or row.act else words)
-    return f"Who says so: {'; '.join(parts)}."
+            parts.append(f"{words} ({row.certainty})" if row.therapies or row.act or row.correct else words)
+    return f"Who says so: {'; '.join(dict.fromkeys(parts))}."
 
 
 def _labels(citations: Iterable[Citation], knowledge: Knowledge) -> str:

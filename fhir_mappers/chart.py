@@ -46,7 +46,10 @@ class Chart:
 
     def question(self, code: CodeableConcept | None) -> str | None:
         """What an Observation.code asks. Raises Unreadable when two codings mean different things."""
-        return self._one({self.codes.observation(c.system, c.code) for c in codings(code)})
+        given = codings(code)
+        if len(given) == 1:
+            return self.codes.observation(given[0].system, given[0].code)
+        return self._one({self.codes.observation(c.system, c.code) for c in given})
 
     def answer(self, question: str, value: CodeableConcept) -> str | None:
         """What an answer means under its question. Raises Unreadable when two codings differ."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fhir_mappers.chart import Chart
+from fhir_mappers.chart import Chart, codings
+from fhir_mappers.codes import SNOMED_CT
 from fhir_mappers.drug import NON_SYSTEMIC_FORMS, drug, micrograms_a_day, milligrams, unusable
 from fhir_mappers.elements import Unreadable, whole_day
 from fhir_mappers.issues import MappingIssue
@@ -16,6 +17,9 @@ _HOURS = {"s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0, "wk": 168.0}
 _CODED_HOURS = {"Q1H": 1, "Q2H": 2, "Q3H": 3, "Q4H": 4, "Q6H": 6, "Q8H": 8, "Q12H": 12, "Q24H": 24}
 _CODED_HOURS |= {"QID": 6, "TID": 8, "BID": 12, "QD": 24}
 """HL7 v3 GTSAbbreviation codes of Timing.code that name an interval, in hours."""
+_ROUTES = {"26643006": "oral", "47625008": "parenteral", "72607000": "intrathecal"}
+"""SNOMED CT routes as public FHIR data and DCMTK name them; not validated against a release."""
+_FORMS = {"oral": "oral", "injection": "parenteral"}
 
 
 def order(record: MedicationRequest, evidence: str, chart: Chart, draft: bool) -> Order | MappingIssue | None:
@@ -30,9 +34,11 @@ def order(record: MedicationRequest, evidence: str, chart: Chart, draft: bool) -
         authored = whole_day(record.authoredOn, chart.zone)[1] if record.authoredOn else None
     except Unreadable as problem:
         return unusable(evidence, "draft order" if draft else "active order", problem, chart)
-    instruction = (record.dosageInstruction or (DosageInstruction(),))[0]
-    rates = (instruction.doseAndRate or (None,))[0]
-    route = instruction.route.text if instruction.route else None
+    instructions = record.dosageInstruction or (DosageInstruction(),)
+    instruction = instructions[0]
+    several = draft and len(instructions) > 1  # what they add up to is not known
+    rates = None if several else (instruction.doseAndRate or (None,))[0]
+    dose = milligrams(rates.doseQuantity, chart) if rates else None
     return Order(
         substance=substance.name,
         drug_class=substance.drug_class,
@@ -40,12 +46,20 @@ def order(record: MedicationRequest, evidence: str, chart: Chart, draft: bool) -
         draft=draft,
         status=status,
         authored=None if authored is None else min(authored, chart.as_of + timedelta(minutes=5)),
-        dose_mg=milligrams(rates.doseQuantity, chart) if rates else None,
-        interval_hours=interval(instruction.timing),
+        dose_mg=dose if dose is not None and dose > 0 else None,
+        interval_hours=None if several else interval(instruction.timing),
         daily_ug=micrograms_a_day(rates.rateQuantity, chart) if rates else None,
         systemic=substance.form not in NON_SYSTEMIC_FORMS,
-        route=route,
+        route=_route(instruction, substance.form, chart),
     )
+
+
+def _route(instruction: DosageInstruction, form: str, chart: Chart) -> str | None:
+    """By the coded route, else by the form that the drug code names; text is not read."""
+    coded = {
+        _ROUTES.get(c.code or "") for c in codings(instruction.route) if chart.codes.canonical(c.system) == SNOMED_CT
+    } - {None}
+    return coded.pop() if len(coded) == 1 else _FORMS.get(form)
 
 
 def interval(timing: Timing | None) -> float | None:

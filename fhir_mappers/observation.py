@@ -185,16 +185,15 @@ def _absent(source: Observation | Component) -> bool:
 
 
 def _without_value(source: Observation | Component) -> bool:
-    values = (
-        source.valueInteger,
-        source.valueQuantity,
-        source.valueCodeableConcept,
-        source.valueString,
-        source.valueRatio,
-        source.valueSampledData,
+    return (
+        source.valueQuantity is None
+        and source.valueInteger is None
+        and source.valueCodeableConcept is None
+        and source.valueString is None
+        and source.valueRatio is None
+        and source.valueSampledData is None
+        and (not isinstance(source, Observation) or (source.valueBoolean is None and source.valueRange is None))
     )
-    own = (source.valueBoolean, source.valueRange) if isinstance(source, Observation) else ()
-    return all(value is None for value in (*values, *own))
 
 
 def _score(question: str, source: Observation | Component, chart: Chart) -> int | str:

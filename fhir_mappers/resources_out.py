@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +15,10 @@ from rules.dosing import Dose
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 UCUM = "http://unitsofmeasure.org"
+
+SiteCodes = Mapping[str, Mapping[str, str]]
+"""A site's own coding by the id of a dose, a drug or a request: the key of its preference list."""
+NO_CODES: SiteCodes = {}
 
 SUGGESTED = {
     "dexamethasone": ("3264", "dexamethasone"),
@@ -25,9 +31,17 @@ ROUTES = {"IV": "Intravenous"}
 """Routes in words: no SNOMED CT route code was verified."""
 
 
-def proposed_order(dose: Dose, patient_id: str, encounter_id: str | None) -> dict[str, Any]:
-    """A draft MedicationRequest that proposes a dose. Never active: a clinician signs it."""
+def proposed_order(
+    dose: Dose, patient_id: str, encounter_id: str | None, codes: SiteCodes = NO_CODES
+) -> dict[str, Any]:
+    """A draft MedicationRequest that proposes a dose. Never active: a clinician signs it.
+
+    A site's own code for the dose, or for the drug, stands first: common clients apply only that one.
+    """
     order = json.loads(_template(dose))
+    own = codes.get(dose.id) or codes.get(dose.substance)
+    if own is not None:
+        order["medicationCodeableConcept"]["coding"].insert(0, dict(own))
     order["subject"] = {"reference": f"Patient/{patient_id}"}
     if encounter_id is not None:
         order["encounter"] = {"reference": f"Encounter/{encounter_id}"}
@@ -74,14 +88,65 @@ def _template(dose: Dose) -> str:
     return json.dumps(_checked(order))
 
 
-def with_status(raw: bytes, status: str) -> dict[str, Any] | None:
-    """A known order with another status, whole as it came; None when it is not valid R4 to send back."""
+def corrected_order(raw: bytes, dose: Dose, oral: bool) -> dict[str, Any] | None:
+    """A draft with another dose, all else as it came; None when it is not valid R4 to send back."""
     order: dict[str, Any] = json.loads(raw)
+    instruction: dict[str, Any] = json.loads(_template(dose))["dosageInstruction"][0]
+    given = (order.get("dosageInstruction") or [{}])[0]
+    if oral:
+        instruction["text"] = instruction["text"].replace(" IV", " by mouth")
+        instruction["route"] = {"text": "By mouth"}
+    if isinstance(given, dict) and "route" in given:
+        instruction["route"] = given["route"]
+    corrected = {**order, "dosageInstruction": [instruction]}
+    concept = order.get("medicationCodeableConcept")
+    if isinstance(concept, dict):
+        corrected["medicationCodeableConcept"] = {**concept, "text": f"{dose.substance} {_said(dose, oral)}"}
     try:
-        _checked({**order, "status": status})
+        return _checked(corrected)
     except ValidationError:
         return None
-    return {**order, "status": status}
+
+
+def _said(dose: Dose, oral: bool) -> str:
+    return dose.text.replace(" IV", " by mouth") if oral else dose.text
+
+
+def with_status(raw: bytes, status: str) -> dict[str, Any] | None:
+    """A known order with another status, whole as it came; None when it is not valid R4 to send back.
+
+    Nor when the server gave only a part of it (tag SUBSETTED): an update would delete the rest.
+    """
+    order: dict[str, Any] = json.loads(raw)
+    meta = order.get("meta")
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    if isinstance(tags, list) and any(isinstance(t, dict) and t.get("code") == "SUBSETTED" for t in tags):
+        return None
+    changed = {**order, "status": status}
+    return changed if _is_valid(raw, changed) else None
+
+
+_SEEN: dict[bytes, bool] = {}
+_MOST_SEEN = 4096
+
+
+def _is_valid(raw: bytes, changed: dict[str, Any]) -> bool:
+    """Whether a changed order is valid R4. The same order comes with every signing: it is judged once.
+
+    Kept is a digest of its bytes, never the order.
+    """
+    digest = hashlib.sha256(str(changed["status"]).encode() + raw).digest()
+    known = _SEEN.get(digest)
+    if known is None:
+        try:
+            _checked(changed)
+            known = True
+        except ValidationError:
+            known = False
+        if len(_SEEN) >= _MOST_SEEN:
+            _SEEN.clear()
+        _SEEN[digest] = known
+    return known
 
 
 def _checked(resource: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Typed views of just the FHIR R4 elements we read; everything else is passed over unread.
 
 A wrong JSON type in an element we read refuses that record; a defect elsewhere costs nothing.
-`null` is read as absent. Codes are plain strings here: reading.py closes them.
+`null` is read as absent. No view can refer to itself: the garbage collector passes them over (gc=False).
+Codes are plain strings here: reading.py closes them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class CodeableConcept(Struct, frozen=True, gc=False):
 
     def codings(self) -> tuple[Coding, ...]:
         """The codings that are there."""
-        return tuple(c for c in self.coding or () if c is not None)
+        given = self.coding or ()
+        return tuple(c for c in given if c is not None) if None in given else given  # type: ignore[return-value]
 
 
 class Identifier(Struct, frozen=True, gc=False):
@@ -238,3 +240,25 @@ VIEWS: dict[str, type[Resource]] = {
         QuestionnaireResponse,
     )
 }
+
+
+def elements(kind: str) -> tuple[str, ...]:
+    """The elements of a type that are read, for `_elements`: a choice by its base name and by each of its own.
+
+    FHIR R4 names the base (`value`), some servers the typed one (`valueInteger`). Empty for a type not read.
+    """
+    view = VIEWS.get(kind)
+    names = view.__struct_fields__ if view is not None else ()
+    bases = {base for name in names for base in _CHOICES if name.startswith(base) and name[len(base) :][:1].isupper()}
+    return (*(name for name in names if name not in ("id", "meta")), *sorted(bases))
+
+
+_CHOICES = ("value", "effective", "medication", "onset", "abatement", "deceased", "performed")
+
+ELEMENTS = frozenset(
+    name
+    for view in list(globals().values())
+    if isinstance(view, type) and issubclass(view, Struct)
+    for name in view.__struct_fields__
+)
+"""Every element name that is read: what may be named in an issue. Any other name may be somebody's."""

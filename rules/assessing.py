@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from rules.checking_drafts import DraftCheck, check_drafts
 from rules.criteria import Criteria, criteria_from
 from rules.crs import Crs, crs
 from rules.documents import Document, DocumentRef, KnowledgeError, from_file, packaged
 from rules.dosing import Dose, Dosing, RenalFunction, dosing_from, renal_function
+from rules.draft_doses import DraftChart
 from rules.exposure import at_risk, closes, exposures
 from rules.facts import Facts, facts_from
 from rules.grading import Grading, grade
@@ -87,6 +89,7 @@ class Assessment:
     proposals: tuple[Proposal, ...]
     crs: Crs
     baseline: Finding | None = None
+    checks: tuple[DraftCheck, ...] = ()
     since: datetime | None = None
 
     @property
@@ -178,6 +181,14 @@ def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
         proposals,
         found_crs,
         _baseline(snapshot, criteria, since),
+        check_drafts(
+            DraftChart(
+                snapshot, criteria, windows, knowledge.dosing, grading, exposure, courses, renal, facts
+            ),
+            knowledge.protocols,
+        )
+        if advice
+        else (),
         since,
     )
 

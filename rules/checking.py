@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 from rules.assessing import SHIPPED_PROTOCOLS, bibliography
 from rules.documents import SHIPPED, packaged, read_only, schema_problems
 from rules.dosing import dosing_from
-from rules.facts import FACTS, Fact
+from rules.facts import Fact
 from rules.protocol import Topic
-from rules.proving import Flaw, said, topic_flaws
+from rules.proving import Flaw, Vocabulary, said, topic_flaws, vocabulary
 
 PLACEHOLDERS = ("grade", "score", "last_score", "aside")
 SUMMARY_LIMIT = 139
@@ -67,6 +67,11 @@ class _Known:
     sources: tuple[str, ...]
     doses: tuple[str, ...]
     longest: Longest
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+    def facts(self, row: Any) -> Vocabulary:
+        """The facts that a row may name, by the kind of its topic."""
+        return vocabulary(self.kinds.get(str(_of(row, "topic")), "choice"))
 
 
 def check_protocol(path: Path, longest: Longest = lambda text, _: text) -> Checked:
@@ -81,11 +86,17 @@ def check_protocol(path: Path, longest: Longest = lambda text, _: text) -> Check
 def _checked(name: str, body: Mapping[str, Any], known: _Known) -> Checked:
     rows, topics = _list(body.get("rows")), _list(body.get("topics"))
     names = [str(_of(topic, "id")) for topic in topics]
+    known = replace(known, kinds={str(_of(t, "id")): str(_of(t, "kind") or "choice") for t in topics})
     found = [*schema_problems(body, "protocol"), *_twice("topics", topics), *_twice("rows", rows), *_same_code(names)]
+    found += [
+        (f"$.topics[{index}].joins", _one_of(joined, names, "topic"))
+        for index, topic in enumerate(topics)
+        if isinstance(joined := _of(topic, "joins"), str) and joined not in names
+    ]
     for index, row in enumerate(rows):
         if isinstance(row, dict):
             found += [(f"$.rows[{index}]{at}", text) for at, text in _row_problems(row, names, known)]
-    flawed, unproved = _proof(topics, rows, names)
+    flawed, unproved = _proof(topics, rows, names, known)
     problems = [*(Problem(name, at, text) for at, text in dict.fromkeys(found)), *(_problem(name, rows, f) for f in flawed)]
     return Checked(name, str(body.get("status")), tuple(problems), len(rows), len(topics), unproved)
 
@@ -96,12 +107,14 @@ def _problem(name: str, rows: Sequence[Any], flaw: Flaw) -> Problem:
     return Problem(name, path, f"{flaw.kind}: {flaw.text}", said(flaw.example))
 
 
-def _proof(topics: Sequence[Any], rows: Sequence[Any], names: Sequence[str]) -> tuple[list[Flaw], tuple[str, ...]]:
+def _proof(
+    topics: Sequence[Any], rows: Sequence[Any], names: Sequence[str], known: _Known
+) -> tuple[list[Flaw], tuple[str, ...]]:
     """The flaws of what can be read, and the topics where a row that cannot be read may close a gap."""
     asked: dict[str, list[_Asks]] = {}
     unread: set[str] = set()
     for row in rows:
-        asks, topic = _asks(row), _of(row, "topic")
+        asks, topic = _asks(row, known.facts(row)), _of(row, "topic")
         if topic not in names:
             unread |= set(get_close_matches(topic, names, n=1) if isinstance(topic, str) else ()) or set(names)
         elif asks is None:
@@ -111,16 +124,17 @@ def _proof(topics: Sequence[Any], rows: Sequence[Any], names: Sequence[str]) -> 
     found: list[Flaw] = []
     for topic, name in zip(topics, names, strict=True):
         kind = "check" if _of(topic, "kind") == "check" else "choice"
-        found += topic_flaws(Topic(name, name, kind), asked.get(name, []), all_read=name not in unread)
+        told = asked.get(name, [])
+        found += topic_flaws(Topic(name, name, kind), told, all_read=name not in unread, facts=vocabulary(kind))
     return found, tuple(name for name in names if name in unread)
 
 
-def _asks(row: Any) -> _Asks | None:
+def _asks(row: Any, facts: Vocabulary) -> _Asks | None:
     """The conditions of a row; None when one of them is not usable."""
     when, name = _of(row, "when"), _of(row, "id")
     if not isinstance(when, dict) or not isinstance(name, str) or not all(isinstance(v, list) and v for v in when.values()):
         return None
-    if any(True for fact, values in when.items() for _ in _condition_problems(fact, values)):
+    if any(True for fact, values in when.items() for _ in _condition_problems(fact, values, facts)):
         return None
     return _Asks(name, {fact: frozenset(values) for fact, values in when.items()})
 
@@ -130,23 +144,26 @@ def _row_problems(row: dict[str, Any], topics: Sequence[str], known: _Known) -> 
         yield ".topic", _one_of(row["topic"], topics, "topic")
     when = row.get("when")
     for fact, values in when.items() if isinstance(when, dict) else ():
-        yield from ((f".when.{at}", text) for at, text in _condition_problems(fact, _list(values)))
+        yield from ((f".when.{at}", text) for at, text in _condition_problems(fact, _list(values), known.facts(row)))
     for index, cite in enumerate(_list(row.get("cites"))):
         if isinstance(_of(cite, "ref"), str) and cite["ref"] not in known.sources:
             yield f".cites[{index}].ref", _one_of(cite["ref"], known.sources, "bibliography id")
     advise = row.get("advise")
     if isinstance(advise, dict):
-        yield from ((f".advise{at}", text) for at, text in _advice_problems(advise, _asks(row), known))
+        yield from ((f".advise{at}", text) for at, text in _advice_problems(advise, _asks(row, known.facts(row)), known))
 
 
 def _advice_problems(advise: dict[str, Any], asks: _Asks | None, known: _Known) -> Iterator[tuple[str, str]]:
     proposed = [_of(therapy, "dosing") for therapy in _list(advise.get("therapies"))]
+    correct = _of(advise.get("correct"), "dosing")
+    if isinstance(correct, str) and correct not in known.doses:
+        yield ".correct.dosing", _one_of(correct, known.doses, "dose")
     for index, dose in enumerate(proposed):
         if isinstance(dose, str) and dose not in known.doses:
             yield f".therapies[{index}].dosing", _one_of(dose, known.doses, "dose")
     texts = [(".summary", advise.get("summary")), *((f".do[{i}]", t) for i, t in enumerate(_list(advise.get("do"))))]
     for at, text in texts:
-        yield from ((at, problem) for problem in _placeholder_problems(text, proposed, known))
+        yield from ((at, problem) for problem in _placeholder_problems(text, (*proposed, correct), known))
     summary = advise.get("summary")
     if isinstance(summary, str) and asks is not None:
         full = known.longest(summary, asks.when)
@@ -163,13 +180,13 @@ def _placeholder_problems(text: Any, proposed: Sequence[Any], known: _Known) -> 
             yield _one_of(name, (*PLACEHOLDERS, *known.doses), "placeholder")
 
 
-def _condition_problems(fact: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
-    if fact not in FACTS:
-        yield fact, _one_of(fact, tuple(FACTS), "fact")
+def _condition_problems(fact: str, values: Sequence[Any], facts: Vocabulary) -> Iterator[tuple[str, str]]:
+    if fact not in facts:
+        yield fact, _one_of(fact, tuple(facts), "fact")
         return
     for index, value in enumerate(values):
-        if not any(type(value) is type(known) and value == known for known in FACTS[fact]):
-            text = f"one of {list(FACTS[fact])} was expected, found {value!r} ({type(value).__name__})"
+        if not any(type(value) is type(known) and value == known for known in facts[fact]):
+            text = f"one of {list(facts[fact])} was expected, found {value!r} ({type(value).__name__})"
             yield f"{fact}[{index}]", text
 
 

@@ -12,6 +12,18 @@ from rules.snapshot import ClinicalSnapshot, Measurement
 from rules.windows import Windows
 
 UNKNOWN_BAND = "unknown"
+LIMITS = {
+    "dexamethasone-icans-dose", "dexamethasone-single", "dexamethasone-premedication",
+    "dexamethasone-daily", "dexamethasone-daily-critical", "methylprednisolone-single",
+    "methylprednisolone-daily", "glucose", "neutrophils", "platelets", "levetiracetam-daily",
+    "levetiracetam-treatment", "levetiracetam-load", "levetiracetam-load-per-kg", "tocilizumab-single",
+    "tocilizumab-interval", "tocilizumab-per-day", "tocilizumab-in-all", "tocilizumab-small-weight",
+    "tocilizumab-small-per-kg", "blinatumomab-weight", "blinatumomab-low", "blinatumomab-full",
+    "blinatumomab-low-per-m2", "blinatumomab-full-per-m2", "blinatumomab-tolerance", "weight-age",
+    "premedication-window", "blasts", "methotrexate", "early-days-first", "early-days-later",
+    "resume-days", "resolve-days",
+}
+"""What the checks of drafted orders compare with; the document gives each its value and source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,8 @@ class Dosing:
     lowest_band: str
     equivalents: Mapping[str, float]
     doses: Mapping[str, Mapping[str, Dose]]
+    limits: Mapping[str, float]
+    """The edges of the bands of drafted doses, by id, each in the unit its row names."""
 
     def dose(self, dose_id: str, band: str) -> Dose:
         """The dose of a band; a dose that does not depend on the kidneys stands in every band."""
@@ -89,7 +103,14 @@ def dosing_from(document: Document, known: frozenset[str]) -> Dosing:
         citations = cites(document.name, path, row["cites"], known)
         doses[row["id"]] = {band: _dose(row, own, citations) for band, own in by_band.items()}
     cites(document.name, "$.corticosteroid_equivalents", body["corticosteroid_equivalents"]["cites"], known)
-    return Dosing(document.ref, edges, lowest, body["corticosteroid_equivalents"]["mg"], doses)
+    limits: dict[str, float] = {}
+    for index, row in enumerate(body["limits"]):
+        cites(document.name, f"$.limits[{index}]", row["cites"], known)
+        limits[row["id"]] = row["value"]
+    missing = sorted(LIMITS - limits.keys())
+    if missing:
+        raise KnowledgeError(document.name, "$.limits", f"a limit {missing[0]!r}")
+    return Dosing(document.ref, edges, lowest, body["corticosteroid_equivalents"]["mg"], doses, limits)
 
 
 def _dose(row: dict[str, Any], own: dict[str, Any], citations: tuple[Citation, ...]) -> Dose:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from rules.allergies import allergy
 from rules.exposure import premedication
 from rules.grading import Grading
 from rules.snapshot import ChartedGrade, ClinicalSnapshot, Domain, Exposure, Order
@@ -41,10 +42,10 @@ FACTS: Mapping[str, tuple[Fact, ...]] = {
     "seizures": ("none", "one", "several", "uncertain"),
     # A charted CTCAE neurological grade (A10).
     "ctcae_neurological": ("below-3", 3, 4),
-    # An ICANS-treatment corticosteroid: running (A8), or in the order being signed.
-    "corticosteroid": ("none", "active", "drafted"),
-    # Levetiracetam: running, or in the order being signed.
-    "levetiracetam": ("none", "active", "drafted"),
+    # An ICANS-treatment corticosteroid: running (A8), in the order being signed, or ruled out by an allergy.
+    "corticosteroid": ("none", "active", "drafted", "allergy"),
+    # Levetiracetam: running, in the order being signed, or ruled out by an allergy.
+    "levetiracetam": ("none", "active", "drafted", "allergy"),
     # CRS: present; none; masked: no hypotension and no hypoxia, fever not to be judged; unknown: not measured.
     "crs": ("present", "none", "masked", "unknown"),
     # Prior seizures, epilepsy, CNS disease on the problem list (asco-2021).
@@ -53,11 +54,22 @@ FACTS: Mapping[str, tuple[Fact, ...]] = {
     "engager_draft": (False, True),
     # Tremor charted before the present course: a prior neurologic event (stein-2019).
     "tremor_in_earlier_course": (False, True),
+    # A grade of 1 or more in the last 72 h, and none now (D6, A21).
+    "recent_grade": (False, True),
+    # Blinatumomab interrupted for 4 h or more before the cycle was complete (D6).
+    "infusion_held": (False, True),
+    # Nothing on record speaks against a lumbar puncture: pressure, bleeding, imaging, platelets (A27).
+    "lumbar_puncture_safe": (False, True),
 }
 
 _RISK_FACTORS = {"epilepsy", "history-of-seizure", "history-of-epilepsy", "cns-leukemia", "intracranial-hemorrhage"}
 _ICANS_STEROIDS = {"dexamethasone": 10.0, "methylprednisolone": 40.0}
+_FULL_CYCLE = timedelta(days=27)
+_PLATELETS = 50.0
+_ANTICOAGULANTS = {"warfarin"}
 EFFECTOR_CLASSES = ("t-cell-engager", "car-t")
+STOPPING = frozenset({"stopped", "cancelled", "completed", "ended", "on-hold"})
+"""What a signed order may say that begins nothing (re-signing)."""
 
 
 def facts_from(
@@ -89,6 +101,9 @@ def facts_from(
             o.draft and o.selected and o.drug_class in EFFECTOR_CLASSES for o in snapshot.orders
         ),
         "tremor_in_earlier_course": _earlier_tremor(snapshot, exposure),
+        "recent_grade": _recent_grade(snapshot, grading, criteria, exposure, charted, windows),
+        "infusion_held": _held(snapshot, exposure, windows),
+        "lumbar_puncture_safe": bool(grading.at_least) and _puncture_safe(snapshot, grading, windows),
     }
 
 
@@ -186,12 +201,28 @@ def _corticosteroid(
     )
     if len(given) >= 2 and snapshot.as_of - given[-1] <= windows.dose_repeats >= given[-1] - given[-2]:
         return "active"
-    return "drafted" if any(o.draft for o in treating) else "none"
+    if allergy("dexamethasone", snapshot) == "same":
+        return "allergy"
+    return "drafted" if any(_drafts_treatment(o, snapshot) for o in snapshot.orders) else "none"
+
+
+def _drafts_treatment(order: Order, snapshot: ClinicalSnapshot) -> bool:
+    """A draft of an ICANS corticosteroid for treatment, of any dose: it is to be corrected, not doubled."""
+    begins = order.draft and order.systemic and order.status not in STOPPING
+    return begins and order.substance in _ICANS_STEROIDS and not premedicates(order, snapshot)
+
+
+def premedicates(order: Order, snapshot: ClinicalSnapshot) -> bool:
+    """Whether a corticosteroid order is premedication: it says so, or is one dose beside a drafted engager (A22)."""
+    if order.premedication:
+        return True
+    single = order.drug_class == "corticosteroid" and order.interval_hours is None and order.dose_mg is not None
+    return single and any(o.draft and o.drug_class == "t-cell-engager" for o in snapshot.orders)
 
 
 def _treats(order: Order, windows: Windows) -> bool:
     least = _ICANS_STEROIDS.get(order.substance)
-    if least is None or not order.systemic or order.premedication:
+    if least is None or not order.systemic or order.premedication or order.status in STOPPING:
         return False
     if order.dose_mg is None or order.interval_hours is None:
         return False
@@ -199,11 +230,13 @@ def _treats(order: Order, windows: Windows) -> bool:
 
 
 def _levetiracetam(snapshot: ClinicalSnapshot, windows: Windows) -> Fact:
-    orders = [o for o in snapshot.orders if o.substance == "levetiracetam"]
+    orders = [o for o in snapshot.orders if o.substance == "levetiracetam" and o.status not in STOPPING]
     given = [d for d in snapshot.administrations if d.substance == "levetiracetam"]
     recent = any(timedelta(0) <= snapshot.as_of - d.start <= 2 * windows.dose_repeats for d in given)
     if recent or any(not o.draft for o in orders):
         return "active"
+    if allergy("levetiracetam", snapshot) in ("same", "related"):
+        return "allergy"
     return "drafted" if orders else "none"
 
 
@@ -216,3 +249,50 @@ def _risk_factor(snapshot: ClinicalSnapshot) -> Fact | None:
 def _earlier_tremor(snapshot: ClinicalSnapshot, exposure: Exposure | None) -> Fact:
     before = exposure.started if exposure else snapshot.as_of
     return any(n.kind == "tremor" and n.at < before for n in snapshot.notes)
+
+
+def _recent_grade(
+    snapshot: ClinicalSnapshot,
+    grading: Grading,
+    criteria: Criteria,
+    exposure: Exposure | None,
+    charted: ChartedGrade | None,
+    windows: Windows,
+) -> Fact:
+    """Looked for only where nothing is graded now; findings from before the course do not count."""
+    if driving_grade(grading, charted) not in ("indeterminate", 0):
+        return False
+    since = snapshot.as_of - windows.quiet
+    if exposure is not None:
+        since = max(since, exposure.started)
+    return any(
+        since <= f.at <= snapshot.as_of and f.proxy is None and f.domain in criteria.cells and criteria.interval(f)[0] >= 1
+        for f in snapshot.findings
+    ) or any(since <= g.at <= snapshot.as_of and g.grade >= 1 and g.scale == "icans" for g in snapshot.charted)
+
+
+def _held(snapshot: ClinicalSnapshot, exposure: Exposure | None, windows: Windows) -> Fact:
+    if exposure is None or exposure.substance != "blinatumomab" or exposure.ended is None:
+        return False
+    stopped = snapshot.as_of - exposure.ended >= windows.infusion_gap
+    return stopped and exposure.ended - exposure.started < _FULL_CYCLE
+
+
+def _puncture_safe(snapshot: ClinicalSnapshot, grading: Grading, windows: Windows) -> bool:
+    """A27: pressure assessed and not raised, imaging since the onset, no bleeding, platelets known, no anticoagulant."""
+    pressure = grading.domain(Domain.RAISED_ICP)
+    platelets = snapshot.latest("platelets")
+    imaged = any(
+        n.kind in ("ct-head", "mr-brain") and (grading.onset is None or n.at >= grading.onset) for n in snapshot.notes
+    )
+    return (
+        pressure is not None
+        and pressure.at_most == 0
+        and imaged
+        and platelets is not None
+        and snapshot.as_of - platelets.at <= windows.creatinine
+        and platelets.value >= _PLATELETS
+        and not snapshot.unread & {"conditions", "medications"}
+        and not any(d.kind == "intracranial-hemorrhage" for d in snapshot.diagnoses)
+        and not any(o.substance in _ANTICOAGULANTS for o in snapshot.orders)
+    )

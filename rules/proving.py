@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rules.draft_facts import VOCABULARY
 from rules.facts import FACTS, Fact
 from rules.protocol import Protocol, Topic
 
@@ -66,8 +67,17 @@ def flaws(protocol: Protocol) -> list[Flaw]:
     return [
         flaw
         for topic in protocol.topics
-        for flaw in topic_flaws(topic, [row for row in protocol.rows if row.topic == topic.id])
+        for flaw in topic_flaws(
+            topic,
+            [row for row in (*protocol.rows, *protocol.checks) if row.topic == topic.id],
+            facts=vocabulary(topic.kind),
+        )
     ]
+
+
+def vocabulary(kind: str) -> Vocabulary:
+    """The facts that rows of a topic may name: a check also those of the draft it speaks of."""
+    return VOCABULARY if kind == "check" else FACTS
 
 
 def topic_flaws(

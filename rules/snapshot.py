@@ -95,6 +95,7 @@ class Order:
     """A medication order: active, or a draft being signed. Doses in mg, intervals in hours.
 
     A draft that is not `selected` is context only (order-select): it is known, and not advised on.
+    `route`: "oral", "parenteral" or "intrathecal", by codes alone; None when no code says.
     """
 
     substance: str

@@ -55,8 +55,8 @@ def one(request: Request) -> Response:
     """The hook request of an example, its times shifted to now. Raises Refusal (404)."""
     try:
         answer = json_answer(examples.shifted(request.path_params["name"]))
-    except LookupError as error:
-        raise Refusal(404, "not-found", str(error)) from None
+    except LookupError:
+        raise Refusal(404, "not-found", "There is no such example; GET /demo/examples lists them.") from None
     answer.headers["cache-control"] = "no-store"
     return answer
 

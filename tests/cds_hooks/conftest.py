@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
+import postgres
 import pytest
 from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
@@ -18,6 +19,7 @@ from cds_hooks.app import create_app
 from cds_hooks.decide import Decision
 from cds_hooks.settings import Settings
 from cds_hooks.store import Store
+from cds_hooks.store.engine import opened
 
 SCHEMAS = Path(__file__).parents[2] / "cds_hooks" / "schemas"
 NOW = datetime(2026, 11, 22, 21, 0, tzinfo=UTC)
@@ -52,6 +54,23 @@ def stub_decision(decision_id: UUID, as_of: datetime = NOW) -> Decision:
         "advice": [{"topic": "corticosteroid", "row": "steroid-grade-2"}],
     }
     return Decision(decision_id, as_of, [card], record)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    """A real PostgreSQL for the tests, with one upgraded database to copy."""
+    with postgres.running() as found:
+        opened(found.create("template_icans"), upgrade=True).dispose()
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once for each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'a.db'}"
+    cluster: postgres.Cluster = request.getfixturevalue("cluster")
+    return cluster.create(f"t{uuid4().hex}", template="template_icans")
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +15,7 @@ from cds_hooks.app import create_app
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import PREFETCH, REQUIRED, SERVICES
 from cds_hooks.settings import Settings
+from cds_hooks.store import StoreUnavailable
 
 URL = "/cds-services/icans-order-sign"
 ORIGIN = {"origin": "https://ehr.example.org"}
@@ -25,6 +27,12 @@ def raising(error: Exception) -> Any:
         raise error
 
     return fail
+
+
+def failed(error: Exception) -> Future[None]:
+    future: Future[None] = Future()
+    future.set_exception(error)
+    return future
 
 
 def test_a_call_is_answered_recorded_and_joined_with_feedback(service: Any, valid: Any) -> None:
@@ -80,6 +88,16 @@ def test_required_data_is_asked_for() -> None:
 
 def test_health(service: Any) -> None:
     assert service.client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_ready_is_warm_and_can_write(service: Any, valid: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cold = service.client.get("/readyz")
+    assert cold.status_code == 503
+    valid("operation-outcome", cold.json())
+    with service.client:  # the start of a server
+        assert service.client.get("/readyz").json() == {"status": "ready"}
+        monkeypatch.setattr(service.store, "probe", lambda: failed(StoreUnavailable("the disk is full")))
+        assert service.client.get("/readyz").status_code == 503
 
 
 @pytest.mark.parametrize(
@@ -148,13 +166,31 @@ def test_a_bug_is_a_500_without_detail(
 
 
 def test_what_is_not_recorded_is_not_sent(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.store, "append", raising(OSError("disk full")))
+    monkeypatch.setattr(service.store, "append", lambda *_, **__: failed(OSError("disk full")))
     assert service.post(service.order_sign()).status_code == 500
+
+
+def test_a_store_that_does_not_take_it_is_said(service: Any, valid: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.store, "append", lambda *_, **__: failed(StoreUnavailable("the disk is full")))
+    monkeypatch.setattr(service.store, "add_feedback", lambda *_: failed(StoreUnavailable("the disk is full")))
+    for answer in (service.post(service.order_sign()), service.post({"feedback": [FEEDBACK]}, f"{URL}/feedback")):
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "5"
+        valid("operation-outcome", answer.json())
+        assert "Nothing was recorded and no advice is given: the disk is full." in answer.text
+
+
+def test_a_store_that_does_not_answer_is_not_waited_for(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    never: Future[None] = Future()
+    monkeypatch.setattr(app_module, "WAIT", 0.05)
+    monkeypatch.setattr(service.store, "append", lambda *_, **__: never)
+    assert "does not answer in time" in service.post(service.order_sign()).text
+    assert never.cancelled()
 
 
 def test_a_card_that_cannot_be_written_is_not_recorded(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded: list[Any] = []
-    monkeypatch.setattr(service.store, "append", lambda *given: recorded.append(given))
+    monkeypatch.setattr(service.store, "append", lambda *given, **_: recorded.append(given))
     good = app_module.decide
 
     def bad(*given: Any, **named: Any) -> Any:

@@ -62,7 +62,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _wait_for(base: str) -> None:
     for _ in range(150):
         try:
-            requests.get(f"{base}/healthz", timeout=1)
+            requests.get(f"{base}/healthz", timeout=30)  # it warms before it takes connections
         except requests.ConnectionError:
             time.sleep(0.1)
         else:

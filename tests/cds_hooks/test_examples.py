@@ -145,8 +145,9 @@ def test_case_2_november_2023_tremor_alone_is_not_gradable() -> None:
 
 
 def test_case_2_july_2024_asks_for_a_baseline_and_does_not_block() -> None:
-    (found,) = cards("case-2-july-2024")
-    assert found["indicator"] == "warning"
+    found, order = cards("case-2-july-2024")
+    assert found["indicator"] == order["indicator"] == "warning"
+    assert "no corticosteroid premedication found" in order["summary"]
     assert "Tremor in an earlier course" in found["summary"]
     assert "This order is not blocked." in found["detail"]
 

@@ -37,8 +37,9 @@ def viewing(*resources: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_selected_engager_asks_for_a_baseline() -> None:
-    (card,) = decided(selecting("MedicationRequest/engager", resources=(patient(50),))).cards
+    card, order_card = decided(selecting("MedicationRequest/engager", resources=(patient(50),))).cards
     assert "No baseline" in card["summary"]
+    assert order_card["source"]["topic"]["code"] == "blinatumomaborder"
 
 
 def test_a_draft_that_is_not_selected_is_context_only() -> None:

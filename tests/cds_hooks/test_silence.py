@@ -8,7 +8,9 @@ from uuid import UUID
 from charts import (
     ICD10,
     ITEM,
+    LOINC,
     NOW,
+    UCUM,
     ago,
     concept,
     diagnosis,
@@ -35,6 +37,12 @@ ALL_CLEAR = [
     domain("motor", "motor-none"),
     domain("raised-icp", "icp-none"),
 ]
+KIDNEYS = [
+    observation("creatinine", concept(LOINC, "2160-0"), {"valueQuantity": {"value": 0.9, "system": UCUM, "code": "mg/dL"}}),
+    observation("weight", concept(LOINC, "29463-7"), {"valueQuantity": {"value": 70, "system": UCUM, "code": "kg"}}),
+]
+"""With these the drafted levetiracetam of hook() has nothing to be said of."""
+MAN = patient(50, gender="male")
 
 
 def decided(request: dict[str, Any]) -> Decision:
@@ -51,12 +59,12 @@ def test_a_patient_without_exposure_gets_no_card() -> None:
 
 
 def test_grade_0_with_everything_fresh_gets_no_card() -> None:
-    assert summaries(hook(patient(50), infusion(ago(days=3)), *ALL_CLEAR)) == []
+    assert summaries(hook(MAN, infusion(ago(days=3)), *ALL_CLEAR, *KIDNEYS)) == []
 
 
 def test_a_score_that_could_not_be_used_breaks_the_silence() -> None:
     unreadable = observation("second", concept(ITEM, "ice-score"), {"valueString": "8/10"}, ago(minutes=10))
-    (said,) = summaries(hook(patient(50), infusion(ago(days=3)), *ALL_CLEAR, unreadable))
+    (said,) = summaries(hook(MAN, infusion(ago(days=3)), *ALL_CLEAR, *KIDNEYS, unreadable))
     assert "could not be fully evaluated" in said
 
 
@@ -71,14 +79,17 @@ def test_an_icans_record_without_a_product_asks_for_the_product() -> None:
     assert decision.record["applicable"] is True
     text = " ".join(card["summary"] for card in decision.cards)
     assert "no immune effector therapy on record: add the exposure" in text
-    assert not any("suggestions" in card for card in decision.cards), "no hold or drug (D5)"
+    actions = [s["actions"][0] for card in decision.cards for s in card.get("suggestions", [])]
+    assert {a["type"] for a in actions} == {"create"}, "no hold (D5)"
+    assert not any(a["resource"]["resourceType"] == "MedicationRequest" for a in actions), "no drug (D5)"
 
 
 def test_none_on_record_is_never_an_all_clear_for_an_engager_draft() -> None:
     empty = hook(drafts=[order("1597258", "draft")])
     empty["prefetch"] = dict.fromkeys(empty["prefetch"])
-    (said,) = summaries(empty)
+    said, order_card = summaries(empty)
     assert "No baseline ICE or CAPD on record" in said
+    assert "no corticosteroid premedication found" in order_card
 
 
 def test_missing_optional_data_is_said_on_the_card() -> None:

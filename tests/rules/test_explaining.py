@@ -121,7 +121,7 @@ def test_rows_say_every_condition_that_failed_and_every_fact_that_is_missing() -
     rows = {said_row.row.id: said_row for said_row in found.rows}
     undecided = rows["steroid-grade-3"]
     assert (undecided.holds, undecided.missing, undecided.because) == (None, ("adult",), "not known: adult")
-    assert rows["work-up-3-4"].because == "ICANS grade is 3"
+    assert rows["work-up-3-4"].because == "ICANS grade is 3, lumbar puncture safe is no"
     failed = rows["agent-withhold-ctcae-3"]
     assert failed.because.startswith("CTCAE neurological is below-3, asked for 3")
     assert {c.fact for c in failed.failed} >= {"ctcae_neurological", "icans_grade"}

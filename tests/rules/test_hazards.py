@@ -106,10 +106,15 @@ def test_h06_a_seizure_asks_for_the_benzodiazepine_before_anything_is_graded() -
     assert "Rescue benzodiazepine by local protocol now" in text
 
 
-def test_h07_no_lumbar_puncture_is_asked_for() -> None:
+def test_h07_no_lumbar_puncture_is_asked_for_without_its_gate() -> None:
+    """A27: only where nothing on record speaks against it; elsewhere it is named as what not to do yet."""
     for protocol in KNOWLEDGE.protocols:
-        for row in protocol.rows:
-            assert "lumbar" not in " ".join(row.do).lower(), row.id
+        for row in (*protocol.rows, *protocol.checks):
+            if row.when.get("lumbar_puncture_safe") == {True}:
+                continue
+            assert "lumbar-puncture" not in row.requests, row.id
+            for line in row.do:
+                assert "lumbar" not in line.lower() or line.startswith("Lumbar puncture: not before"), row.id
 
 
 def test_h08_a_seizure_of_unknown_length_is_3_with_4_open() -> None:

@@ -1,14 +1,18 @@
 #!/bin/sh
-# The browser test needs Chromium with a font. Installs them where that is allowed, else says how.
+# What the tests need beside Python: Chromium with a font, PostgreSQL; `bench` needs wrk too.
+# Installs what is missing where that is allowed, else says how.
 set -eu
 
-packages="chromium fonts-dejavu"
-
-if command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1; then
-    exit 0
+missing=""
+command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || missing="chromium fonts-dejavu"
+command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+if [ "${1:-}" = bench ] && ! command -v wrk >/dev/null 2>&1; then
+    missing="$missing wrk"
 fi
+[ -n "$missing" ] || exit 0
+
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "Chromium was not found. Install it and put it on PATH as chromium." >&2
+    echo "Not found: $missing. Install these and put their programs on PATH." >&2
     exit 1
 fi
 if [ "$(id -u)" -eq 0 ]; then
@@ -16,9 +20,10 @@ if [ "$(id -u)" -eq 0 ]; then
 elif sudo -n true 2>/dev/null; then
     sudo="sudo -n"
 else
-    echo "Chromium was not found. Run: sudo apt-get update && sudo apt-get install -y $packages" >&2
+    echo "Not found: $missing. Run: sudo apt-get update && sudo apt-get install -y $missing" >&2
     exit 1
 fi
-echo "Installing $packages"
+echo "Installing $missing"
 $sudo apt-get update -qq
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+# shellcheck disable=SC2086
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
