@@ -99,13 +99,14 @@ def _grade(shown: Sequence[Decision], now: Decision, x: alt.X) -> Any:
         rows.append({**span, "bottom": -0.12 if low is None else low - 0.12, "said": said})
         if low is not None:
             rows.append({**span, "bottom": low - 0.12, "top": low + 0.12, "said": "at least"})
+    ticks = alt.Axis(values=[0, 1, 2, 3, 4], format="d", labelOverlap=False, title="ICANS grade")
     band = alt.Chart(_data(rows)).mark_rect().encode(
         x=x, x2="until:T", y2="top:Q",
-        y=alt.Y("bottom:Q", title="ICANS grade", scale=alt.Scale(domain=[-0.3, 4.3]), axis=alt.Axis(values=[0, 1, 2, 3, 4], format="d", labelOverlap=False)),
+        y=alt.Y("bottom:Q", title="ICANS grade", scale=alt.Scale(domain=[-0.3, 4.3]), axis=ticks),
         color=alt.Color("said:N", title="grade", scale=alt.Scale(domain=list(BAND), range=list(BAND.values()))),
     )  # fmt: skip
     points = [{"at": row["at"], "grade": row["bottom"] + 0.12} for row in rows if row["said"] == "at least"]
-    dots = alt.Chart(_data(points)).mark_point(filled=True, color="#7d1d3f", size=40).encode(x=x, y="grade:Q")
+    dots = alt.Chart(_data(points)).mark_point(filled=True, color="#7d1d3f", size=40).encode(x=x, y=alt.Y("grade:Q", axis=ticks))
     return (band + dots).properties(width=WIDTH, height=120)
 
 
