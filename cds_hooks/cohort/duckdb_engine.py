@@ -21,7 +21,7 @@ from cds_hooks.cohort.work_folder import Failure, WorkFolder, put
 if TYPE_CHECKING:
     from fhir_mappers.codes import Terminology
 
-SCAN_MEMORY, WORKER_MEMORY = "768MB", "192MB"
+SCAN_MEMORY, WORKER_MEMORY = "1GB", "192MB"
 BUCKET_BYTES = 48_000_000
 MOST_BUCKETS = 512
 AT_ONCE = 2_000

@@ -86,8 +86,7 @@ def kept_sql(source: str, codes: Terminology, buckets: int) -> str:
     where = {path: f"x[{number}]" for number, path in enumerate(PATHS, 1)}
     known = ", ".join(quoted(code) for code in sorted(known_codes(codes)))
     concept = {e: [where[f"/{e}/coding/{n}/code"] for n in range(CODINGS + 1)] for e in ("code", "medicationCodeableConcept")}
-    by_code = " OR ".join([f"{one} IN ({known})" for one in concept["code"][:CODINGS]])
-    by_drug = " OR ".join([f"{one} IN ({known})" for one in concept["medicationCodeableConcept"][:CODINGS]])
+    by_code, by_drug = (_any_of(concept[name][:CODINGS], known) for name in ("code", "medicationCodeableConcept"))
     odd = f"{where['/code/coding/code']} IS NOT NULL OR {concept['code'][CODINGS]} IS NOT NULL"
     odd_drug = f"{where['/medicationCodeableConcept/coding/code']} IS NOT NULL OR {concept['medicationCodeableConcept'][CODINGS]} IS NOT NULL"
     kind = where["/resourceType"]
@@ -95,6 +94,8 @@ def kept_sql(source: str, codes: Terminology, buckets: int) -> str:
     patient = (
         f"CASE WHEN {kind} = 'Patient' THEN nullif({where['/id']}, '') "
         f"WHEN starts_with({reference}, '#') THEN NULL "
+        f"WHEN starts_with({reference}, 'Patient/') AND position('/' IN {reference}[9:]) = 0 AND position(':' IN {reference}) = 0 "
+        f"THEN nullif({reference}[9:], '') "
         rf"ELSE nullif(regexp_extract(regexp_replace({reference}, '/_history/.*$', ''), '([^/:]+)$', 1), '') END"
     )
     needed = (
@@ -115,10 +116,12 @@ def kept_sql(source: str, codes: Terminology, buckets: int) -> str:
     paths = ", ".join(map(quoted, PATHS))
     return f"""
     WITH parsed AS (
-      SELECT line, filename, try(json_extract_string(line, [{paths}])) AS x FROM {source} WHERE line IS NOT NULL AND trim(line, E' \\t\\r') <> ''
+      SELECT line, filename, try(json_extract_string(line, [{paths}])) AS x FROM {source}
+      WHERE CASE WHEN strlen(line) > 9 THEN true ELSE trim(line, E' \\t\\r') <> '' END
     ), judged AS (
       SELECT *, {kind} AS kind, CASE WHEN {kind} IN ({listed}) THEN {patient} END AS patient,
-        CASE WHEN x IS NULL OR NOT starts_with(ltrim(line, E' \\t\\uFEFF'), '{{') THEN {quoted(NO_JSON)} WHEN {kind} IS NULL THEN {quoted(NO_TYPE)} END AS broken
+        CASE WHEN {kind} IS NOT NULL THEN NULL WHEN x IS NULL OR NOT starts_with(ltrim(line, E' \\t\\uFEFF'), '{{') THEN {quoted(NO_JSON)}
+          ELSE {quoted(NO_TYPE)} END AS broken
       FROM parsed
     ), chosen AS (
       SELECT *, CASE WHEN broken IS NOT NULL OR (kind IN ({listed}) AND patient IS NULL) THEN -2
@@ -134,6 +137,13 @@ def kept_sql(source: str, codes: Terminology, buckets: int) -> str:
       CASE WHEN bucket = -2 THEN struct_pack(file := filename, md5 := md5(trim(line, E' \\t\\r')), id := {where['/id']},
         reason := coalesce(broken, {quoted(NO_PATIENT)})) END AS bad
     FROM chosen WHERE bucket > -4"""
+
+
+def _any_of(found: Sequence[str], known: str) -> str:
+    """Whether one of the codes is known; most records have one coding, so that the others are seldom looked at."""
+    first, *others = found
+    rest = " OR ".join(f"coalesce({one} IN ({known}), false)" for one in others)
+    return f"CASE WHEN {first} IN ({known}) THEN true WHEN coalesce({', '.join(others)}) IS NULL THEN false ELSE {rest} END"
 
 
 def bad_lines(content: Iterator[bytes], wanted: frozenset[str]) -> Iterator[tuple[int, str]]:
