@@ -9,16 +9,16 @@ is always there. The status of an order is the one it has now: what it was then 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
 from fhir_mappers.codes import Terminology
-from fhir_mappers.elements import Unreadable, whole_day
+from fhir_mappers.elements import Unreadable, exact_time, whole_day
 from fhir_mappers.reading import Given
 from rules.facts import EFFECTOR_CLASSES
 
@@ -28,30 +28,74 @@ ASSESSED = frozenset(
 )
 """The questions whose answer is an assessment for ICANS."""
 _WITHDRAWN = frozenset({"entered-in-error", "cancelled", "not-done"})
+_DAY_LENGTH = len("2026-11-22")
 _ENDED = re.compile(rb'("status"\s*:\s*)"(?:completed|stopped)"')
+
+
+class _Coding(Struct, gc=False):
+    system: str | None = None
+    code: str | None = None
+
+
+class _Concept(Struct, gc=False):
+    coding: list[_Coding | None] | None = None
+
+
+class _Period(Struct, gc=False):
+    start: str | None = None
+    end: str | None = None
 
 
 class _Dated(Struct, gc=False):
     """Just what tells when a record counts and what it is about."""
 
     resourceType: str | None = None  # noqa: N815 - FHIR's own element names
-    id: Any = None
-    status: Any = None
-    code: Any = None
-    medicationCodeableConcept: Any = None  # noqa: N815
-    effectiveDateTime: Any = None  # noqa: N815
-    effectiveInstant: Any = None  # noqa: N815
-    effectivePeriod: Any = None  # noqa: N815
-    performedDateTime: Any = None  # noqa: N815
-    performedPeriod: Any = None  # noqa: N815
-    onsetDateTime: Any = None  # noqa: N815
-    onsetPeriod: Any = None  # noqa: N815
-    recordedDate: Any = None  # noqa: N815
-    authoredOn: Any = None  # noqa: N815
-    authored: Any = None
+    id: str | None = None
+    status: str | None = None
+    code: _Concept | None = None
+    medicationCodeableConcept: _Concept | None = None  # noqa: N815
+    effectiveDateTime: str | None = None  # noqa: N815
+    effectiveInstant: str | None = None  # noqa: N815
+    effectivePeriod: _Period | None = None  # noqa: N815
+    performedDateTime: str | None = None  # noqa: N815
+    performedPeriod: _Period | None = None  # noqa: N815
+    onsetDateTime: str | None = None  # noqa: N815
+    onsetPeriod: _Period | None = None  # noqa: N815
+    recordedDate: str | None = None  # noqa: N815
+    authoredOn: str | None = None  # noqa: N815
+    authored: str | None = None
 
 
 _dated = msgspec.json.Decoder(_Dated)
+
+
+def _head(raw: bytes) -> _Dated | None:
+    """What can be read of a record; an element of another shape is left out, and None is what is no object."""
+    try:
+        return _dated.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return _loosely(body) if isinstance(body, dict) else None
+
+
+def _loosely(body: dict[str, Any]) -> _Dated:
+    found = _Dated()
+    for name in _Dated.__struct_fields__:
+        value = body.get(name)
+        if name in ("code", "medicationCodeableConcept") and isinstance(value, dict) and isinstance(value.get("coding"), dict):
+            value = {"coding": [value["coding"]]}
+        try:
+            setattr(found, name, msgspec.convert(value, _TYPES[name]))
+        except msgspec.ValidationError:
+            continue
+    return found
+
+
+_TYPES = get_type_hints(_Dated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +119,8 @@ def timed(given: Iterable[Given], codes: Terminology, zone: tzinfo | None = None
 
 
 def _timed(given: Given, codes: Terminology, zone: tzinfo | None) -> Timed:
-    try:
-        head = _dated.decode(given.raw)
-    except (msgspec.DecodeError, RecursionError):
+    head = _head(given.raw)
+    if head is None:
         return Timed(given, "", "", None)
     kind = head.resourceType or ""
     evidence = f"{kind}/{head.id}" if head.id else given.full_url or kind
@@ -104,24 +147,25 @@ def _timed(given: Given, codes: Terminology, zone: tzinfo | None) -> Timed:
     return Timed(given, kind, evidence, None)
 
 
-def _observed(head: _Dated) -> Any:
-    period = head.effectivePeriod if isinstance(head.effectivePeriod, dict) else {}
-    return head.effectiveDateTime or head.effectiveInstant or period.get("end") or period.get("start")
+def _observed(head: _Dated) -> str | None:
+    text = head.effectiveDateTime or head.effectiveInstant
+    period = head.effectivePeriod
+    return text if text or period is None else period.end or period.start
 
 
-def _moment(text: Any, zone: tzinfo | None) -> datetime | None:
-    if not isinstance(text, str):
+def _moment(text: str | None, zone: tzinfo | None) -> datetime | None:
+    if text is None:
         return None
     try:
-        return whole_day(text, zone)[0].astimezone(UTC)
+        return exact_time(text, zone) if len(text) > _DAY_LENGTH else whole_day(text, zone)[0]
     except Unreadable:
         return None
 
 
-def _span(text: Any, period: Any, zone: tzinfo | None) -> tuple[datetime | None, datetime | None]:
-    if text is not None or not isinstance(period, dict):
+def _span(text: str | None, period: _Period | None, zone: tzinfo | None) -> tuple[datetime | None, datetime | None]:
+    if text is not None or period is None:
         return _moment(text, zone), None
-    return _moment(period.get("start"), zone), _moment(period.get("end"), zone)
+    return _moment(period.start, zone), _moment(period.end, zone)
 
 
 def _lasting(given: Given) -> Given:
@@ -130,21 +174,21 @@ def _lasting(given: Given) -> Given:
     return Given(raw, given.full_url) if changed == 1 else given
 
 
-def _codings(concept: Any) -> Iterator[tuple[Any, Any]]:
-    """System and code of each coding, whatever shape the element has."""
-    codings = concept.get("coding") if isinstance(concept, dict) else None
-    for coding in codings if isinstance(codings, list) else [codings]:
-        if isinstance(coding, dict):
-            yield coding.get("system"), coding.get("code")
+def _asks(code: _Concept | None, codes: Terminology) -> bool:
+    for coding in (code.coding if code is not None else None) or ():
+        if coding is not None and coding.code is not None:
+            asked = codes.questions.get((coding.system, coding.code)) or codes.observation(coding.system, coding.code)
+            if asked in ASSESSED:
+                return True
+    return False
 
 
-def _asks(code: Any, codes: Terminology) -> bool:
-    return any(isinstance(c, str) and codes.observation(s, c) in ASSESSED for s, c in _codings(code))
-
-
-def _exposes(concept: Any, codes: Terminology) -> bool:
-    found = (codes.substance(s, c) for s, c in _codings(concept) if isinstance(c, str))
-    return any(drug is not None and drug.drug_class in EFFECTOR_CLASSES for drug in found)
+def _exposes(concept: _Concept | None, codes: Terminology) -> bool:
+    for coding in (concept.coding if concept is not None else None) or ():
+        drug = codes.substance(coding.system, coding.code) if coding is not None else None
+        if drug is not None and drug.drug_class in EFFECTOR_CLASSES:
+            return True
+    return False
 
 
 def as_of(records: Sequence[Timed], instant: datetime) -> list[Given]:
@@ -162,23 +206,27 @@ class Asked:
     order: Timed | None = None
 
 
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
 def last(records: Sequence[Timed]) -> list[Asked]:
     """The last assessment; without any the last time of the chart; nothing when the chart holds no time."""
     assessed = [r.start for r in records if r.assessed and r.start is not None]
     times = assessed or [r.start for r in records if r.start is not None]
-    return [Asked(max(times), "assessment" if assessed else "chart")] if times else []
+    return [Asked(_utc(max(times)), "assessment" if assessed else "chart")] if times else []
 
 
 def every_assessment(records: Sequence[Timed]) -> list[Asked]:
     """Each instant at which a domain was charted; the last time of the chart when none was."""
     times = sorted({r.start for r in records if r.assessed and r.start is not None})
-    return [Asked(at, "assessment") for at in times] or last(records)
+    return [Asked(_utc(at), "assessment") for at in times] or last(records)
 
 
 def every_order(records: Sequence[Timed]) -> list[Asked]:
     """Each medication order when it was signed; the last time of the chart when there was none."""
     orders = {(r.start, r.evidence): r for r in records if r.ordered and r.start is not None}
-    return [Asked(at, "order", orders[at, evidence]) for at, evidence in sorted(orders)] or last(records)
+    return [Asked(_utc(at), "order", orders[at, evidence]) for at, evidence in sorted(orders)] or last(records)
 
 
 def grid(records: Sequence[Timed], every: timedelta) -> list[Asked]:
@@ -189,5 +237,5 @@ def grid(records: Sequence[Timed], every: timedelta) -> list[Asked]:
     acts = [r for r in records if r.assessed or r.kind.startswith("Medication")]
     end = max(moment for r in acts for moment in (r.start, r.end) if moment is not None)
     start = min(first)
-    return [Asked(start + every * step, "grid") for step in range(int((end - start) / every) + 1)]
+    return [Asked(_utc(start + every * step), "grid") for step in range(int((end - start) / every) + 1)]
 
