@@ -16,7 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 run: $(VENV)/.run-stamp
 	ICANS_DEMO=1 exec $(BIN)/icans-cds serve
 
-test: PYTEST_ARGS := -m "not long"
+test: PYTEST_ARGS := -m "not long and not spark"
+test-long: PYTEST_ARGS := -m "not spark"
 test test-long: check
 	sh tests/tools/ensure-debian.sh
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
@@ -25,6 +26,13 @@ test test-long: check
 check: $(VENV)/.test-stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# pyspark is 450 MB: an environment of its own, beside the packages of the test lock.
+.PHONY: test-spark
+test-spark: $(VENV)/.test-stamp
+	@command -v java >/dev/null || { echo "Java 17 is needed for Spark and was not found" >&2; exit 1; }
+	@test -x .venvs/spark/bin/pytest || { "$(PYTHON)" -m venv .venvs/spark && .venvs/spark/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-test.lock && .venvs/spark/bin/python -m pip --disable-pip-version-check --quiet install "pyspark>=4,<5"; }
+	PYTHONPATH=. .venvs/spark/bin/python -m pytest tests/spark
 
 # The runtime lock is made within the test lock, so that they agree.
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cds_hooks import records_cli
+from cds_hooks.cohort import cli as cohort_cli
 
 if TYPE_CHECKING:
     from fhir_mappers.site import Site
@@ -34,6 +35,13 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Walk(StrEnum):
+    """At which instants `evaluate` grades."""
+
+    NOW = "now"
+    EVERY_ASSESSMENT = "every-assessment"
 
 
 @app.command()
@@ -84,13 +92,14 @@ def evaluate(
     output: Annotated[
         Format | None, typer.Option("--format", help="What to print; text on a terminal, else json.")
     ] = None,
+    at: Annotated[Walk, typer.Option("--at", help="every-assessment adds the grade at each assessment of the chart.")] = Walk.NOW,
 ) -> None:
     """Grade files without a server. Exit 0: all evaluated; 1: some data could not be used; 2: wrong usage."""
-    from cds_hooks import evaluate as evaluating
+    from cds_hooks import evaluating
 
-    at, knowledge, site = _reading(as_of)
+    instant, knowledge, site = _reading(as_of)
     as_json = output is Format.JSON or (output is None and not sys.stdout.isatty())
-    raise typer.Exit(evaluating.run(files, at, as_json, knowledge, site))
+    raise typer.Exit(evaluating.run(files, instant, as_json, knowledge, site, at is Walk.EVERY_ASSESSMENT))
 
 
 @app.command()
@@ -191,6 +200,9 @@ def _stop(text: str, code: int) -> typer.Exit:
     for line in text.splitlines():
         print(f"icans-cds: {line}", file=sys.stderr)
     return typer.Exit(code)
+
+
+cohort_cli.add_to(app)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cds_hooks import wording
 from cds_hooks.decide import Decision
-from cds_hooks.evaluate import decided
+from cds_hooks.evaluating import decided
 from cds_hooks.printing import printable, say
 from cds_hooks.refusal import Refusal
 from cds_hooks.status import trend_said

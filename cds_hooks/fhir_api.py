@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cds_hooks import examples, http_body, strict_json
-from cds_hooks.evaluate import moment, of_bundle
+from cds_hooks.evaluating import moment, of_bundle
 from cds_hooks.http_body import aside
 from cds_hooks.refusal import Refusal
 from cds_hooks.settings import Settings, site

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fhir_mappers.chart import codings
-from fhir_mappers.codes import Terminology
+from fhir_mappers.codes import Terminology, load_terminology
 from fhir_mappers.concept_maps import CONCEPTS, meanings
 from fhir_mappers.drug import NON_SYSTEMIC_FORMS
 from fhir_mappers.reading import Given, Record, read, unwrap
@@ -183,6 +183,12 @@ def _hint(place: str, text: str, codes: Terminology) -> str:
     if place in ("drug", "allergy"):
         return codes.substance_named_in(text) or ""
     return next((concept for concept, pattern in _HINTS if re.search(pattern, text, re.IGNORECASE)), "")
+
+
+def hint(kind: str, text: str) -> str:
+    """What the text of a code of a resource type makes plausible, by the terminology as it ships; "" if nothing."""
+    place = "drug" if kind.startswith("Medication") else "allergy" if kind.startswith("Allergy") else kind
+    return _hint(place, text, load_terminology())
 
 
 def _plain(met: Met) -> dict[str, str]:

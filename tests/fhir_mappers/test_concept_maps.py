@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cds_hooks.cli import app
 from cds_hooks.decide import Decision
-from cds_hooks.evaluate import decided
+from cds_hooks.evaluating import decided
 from fhir_mappers.codes import load_terminology
 from fhir_mappers.concept_maps import CONCEPTS, ConceptMapError, meanings, with_site_maps
 from fhir_mappers.site import Site

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cds_hooks.evaluate import decided
+from cds_hooks.evaluating import decided
 from cds_hooks.refusal import Refusal
 from rules import load_knowledge
 

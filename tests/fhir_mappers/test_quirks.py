@@ -33,7 +33,7 @@ from charts import (
 
 from cds_hooks import strict_json
 from cds_hooks.decide import Decision, decide
-from cds_hooks.evaluate import evaluated
+from cds_hooks.evaluating import evaluated
 from cds_hooks.hook_request import parse
 from cds_hooks.prefetch import gather
 from cds_hooks.refusal import Refusal

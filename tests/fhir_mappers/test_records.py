@@ -24,7 +24,7 @@ from charts import (
     score,
 )
 
-from cds_hooks.evaluate import decided
+from cds_hooks.evaluating import decided
 from fhir_mappers.codes import load_terminology
 from fhir_mappers.concept_maps import with_site_maps
 from fhir_mappers.reading import unwrap

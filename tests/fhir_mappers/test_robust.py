@@ -26,7 +26,7 @@ from charts import (
     score,
 )
 
-from cds_hooks.evaluate import decided
+from cds_hooks.evaluating import decided
 from cds_hooks.refusal import Refusal
 from rules import load_knowledge
 

@@ -6,22 +6,22 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
-from rich.console import Console, Group
-from rich.markdown import Markdown
-from rich.panel import Panel
-from rich.text import Text
+from rich.console import Console
 
-from cds_hooks import hook_request, strict_json
+from cds_hooks import hook_request, replaying, strict_json
 from cds_hooks.decide import Decision, decide
+from cds_hooks.evaluate_text import show
 from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import OPTIONAL, Records, bounded, gather
 from cds_hooks.refusal import Refusal
+from fhir_mappers.codes import load_terminology
 from fhir_mappers.elements import Unreadable, exact_time
 from fhir_mappers.reading import Given, read, unwrap
 from fhir_mappers.site import ANYWHERE, Site
@@ -37,6 +37,7 @@ def run(
     as_json: bool,
     knowledge: Knowledge,
     site: Site = ANYWHERE,
+    walk: bool = False,
 ) -> int:
     """Evaluates each file in order and prints it. Exit code: 0 all, 1 some could not be used, 2 not opened."""
     exit_code = EVALUATED
@@ -49,27 +50,54 @@ def run(
             exit_code = WRONG_USAGE
             continue
         try:
-            result = evaluated(content, name, as_of, knowledge, site)
+            result = evaluated(content, name, as_of, knowledge, site, walk)
         except Refusal as refusal:
             result = {"file": name, "outcome": refusal.outcome()}
             exit_code = max(exit_code, SOME_UNUSABLE)
         if as_json:
             sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
         else:
-            _show(result, console)
+            show(result, console)
     return exit_code
 
 
 def evaluated(
-    content: bytes, name: str, as_of: datetime | None, knowledge: Knowledge, site: Site = ANYWHERE
+    content: bytes, name: str, as_of: datetime | None, knowledge: Knowledge, site: Site = ANYWHERE, walk: bool = False
 ) -> dict[str, Any]:
-    """One file as the JSON of the contract. Raises Refusal when it cannot be used."""
-    decision = decided(content, as_of, knowledge, site)
-    return {"file": name, **decision.record, "cards": decision.cards}
+    """One file as the JSON of the contract; `walk` adds the grade at each assessment. Raises Refusal when it cannot be used."""
+    case = case_of(content, as_of, site)
+    decision = decide(case.request, case.records, knowledge, as_of=case.as_of, decision_id=case.id, site=site)
+    found = {"file": name, **decision.record, "cards": decision.cards}
+    if walk:
+        found["curve"] = [_point(one) for one in curve(case, knowledge, site)]
+    return found
+
+
+def _point(decision: Decision) -> dict[str, Any]:
+    grading = decision.record["grading"]
+    kept = {name: grading[name] for name in ("at_least", "at_most", "status", "determining", "unassessed")}
+    cards = [{"summary": card["summary"], "indicator": card["indicator"]} for card in decision.cards]
+    return {"as_of": decision.record["as_of"], **kept, "cards": cards}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a file asks: the request, the records that came with it, the instant, and an id by its content."""
+
+    request: HookRequest
+    records: Records
+    as_of: datetime
+    id: UUID
 
 
 def decided(content: bytes, as_of: datetime | None, knowledge: Knowledge, site: Site = ANYWHERE) -> Decision:
     """The decision on one file: a hook request, a Bundle, or an example. Raises Refusal."""
+    case = case_of(content, as_of, site)
+    return decide(case.request, case.records, knowledge, as_of=case.as_of, decision_id=case.id, site=site)
+
+
+def case_of(content: bytes, as_of: datetime | None, site: Site = ANYWHERE) -> Case:
+    """What a file asks: a hook request, a Bundle, or an example. Raises Refusal."""
     body = strict_json.checked(content)
     kind = _kind(body)
     if kind == "example":
@@ -78,8 +106,21 @@ def decided(content: bytes, as_of: datetime | None, knowledge: Knowledge, site: 
         body = members["request"]
         kind = "request"
     if kind == "request":
-        return _of_request(body, as_of or datetime.now(UTC), knowledge, site)
-    return of_bundle(body, as_of, knowledge, site)
+        request = hook_request.parse(body, msgspec.json.decode(body, type=_Shape).hook or "")
+        return Case(request, gather(request), as_of or datetime.now(UTC), _id(body))
+    return _case_of_bundle(body, as_of, site)
+
+
+def curve(case: Case, knowledge: Knowledge, site: Site = ANYWHERE) -> list[Decision]:
+    """The decision at each assessment of the chart up to its instant, oldest first, on the chart as it stood then."""
+    timed = replaying.timed(case.records.given, site.codes or load_terminology(), site.zone)
+    found = []
+    for asked in replaying.every_assessment(timed):
+        if asked.trigger != "assessment" or asked.at > case.as_of:
+            continue
+        records = replace(case.records, given=tuple(replaying.as_of(timed, asked.at)), drafts=())
+        found.append(decide(case.request, records, knowledge, as_of=asked.at, decision_id=case.id, site=site))
+    return found
 
 
 class _Shape(msgspec.Struct):
@@ -106,12 +147,6 @@ def _kind(body: bytes) -> str:
     raise Refusal(400, "structure", f"The file is neither: {expected}.")
 
 
-def _of_request(body: bytes, as_of: datetime, knowledge: Knowledge, site: Site) -> Decision:
-    hook = msgspec.json.decode(body, type=_Shape).hook or ""
-    request = hook_request.parse(body, hook)
-    return decide(request, gather(request), knowledge, as_of=as_of, decision_id=_id(body), site=site)
-
-
 def of_bundle(
     body: bytes, as_of: datetime | None, knowledge: Knowledge, site: Site, limited: bool = False
 ) -> Decision:
@@ -120,6 +155,11 @@ def of_bundle(
     The time is `as_of`, else Bundle.timestamp, else now. Raises Refusal when it cannot be used, or, `limited`, when
     it holds more records than one request may.
     """
+    case = _case_of_bundle(body, as_of, site, limited)
+    return decide(case.request, case.records, knowledge, as_of=case.as_of, decision_id=case.id, site=site)
+
+
+def _case_of_bundle(body: bytes, as_of: datetime | None, site: Site, limited: bool = False) -> Case:
     found = unwrap(body.strip(), "Bundle")
     if found.incomplete and not found.given:
         raise Refusal(400, "structure", found.issues[0].problem)
@@ -143,7 +183,7 @@ def of_bundle(
         prefetch=dict.fromkeys(OPTIONAL),
         fhir_server=None,
     )
-    return decide(request, records, knowledge, as_of=as_of, decision_id=_id(body), site=site)
+    return Case(request, records, as_of, _id(body))
 
 
 def _is_draft(given: Given) -> bool:
@@ -176,29 +216,3 @@ def moment(text: str, zone: tzinfo | None) -> datetime:
 def _id(body: bytes) -> UUID:
     """A decision id that depends on the content alone: the same file gives the same cards."""
     return uuid5(NAMESPACE_URL, f"http://fhir.org/guides/icans-cds/evaluate/{hashlib.sha256(body).hexdigest()}")
-
-
-def _show(result: dict[str, Any], console: Console) -> None:
-    if "outcome" in result:
-        said = "; ".join(issue.get("diagnostics", issue["code"]) for issue in result["outcome"]["issue"])
-        console.print(f"[bold]{result['file']}[/bold]: could not be used: {said}", highlight=False)
-        return
-    grading = result["grading"]
-    least = "not gradable" if grading["at_least"] is None else f"at least grade {grading['at_least']}"
-    grade = f"grade {grading['at_least']}" if grading["status"] == "final" else f"{least}, at most {grading['at_most']}"
-    console.print(f"[bold]{result['file']}[/bold]: patient {result['patient']}, as of {result['as_of']}", highlight=False)
-    exposure = result["exposure"]
-    console.print(
-        f"  ICANS: {grade} ({grading['status']}); exposure: {exposure['substance'] if exposure else 'none'}",
-        highlight=False,
-    )
-    for domain, graded in grading["by_domain"].items():
-        mark = " overdue" if graded["overdue"] else ""
-        console.print(f"  {domain}: {graded['value']} at {graded['at']} ({graded['evidence']}){mark}", highlight=False)
-    if grading["unassessed"]:
-        console.print(f"  not assessed: {', '.join(grading['unassessed'])}", highlight=False)
-    for issue in result["issues"]:
-        console.print(f"  could not be used: {issue['evidence']}: {issue['problem']}", highlight=False, markup=False)
-    for card in result["cards"]:
-        panel = Group(Text(card["summary"], style="bold"), Markdown(card["detail"]))
-        console.print(Panel(panel, title=card["indicator"], subtitle=Text(card["source"]["label"])))

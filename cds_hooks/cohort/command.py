@@ -1,0 +1,83 @@
+"""`icans-cds cohort`: an export in, results.parquet out, with what could not be used beside it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+import duckdb
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from cds_hooks.cohort import running
+from cds_hooks.cohort.grading import BadTimesError, times
+from cds_hooks.cohort.results import beside
+from cds_hooks.cohort.running import Outcome, Task
+from cds_hooks.cohort.scanning import NoExport
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+@dataclass(slots=True)
+class _Shown:
+    """Progress on a terminal, else a line every ten seconds."""
+
+    progress: Progress
+    steps: dict[str, TaskID]
+    began: dict[str, tuple[float, float]]
+    last: float = 0.0
+
+    def told(self, step: str, done: float, of: float) -> None:
+        now = time.monotonic()
+        first_at, first = self.began.setdefault(step, (now, done))
+        rate = (done - first) / (now - first_at) if now > first_at else 0.0
+        said = f"{rate:.0f} patients/s" if step == "grading" and rate else ""
+        if self.progress.console.is_terminal:
+            if step not in self.steps:
+                self.steps[step] = self.progress.add_task(step, total=of, rate="")
+            self.progress.update(self.steps[step], completed=done, total=of, rate=said)
+        elif now - self.last >= 10 or (done >= of and step == "grading"):
+            self.last = now
+            left = f", {(of - done) / rate:.0f} s left" if rate else ""
+            print(f"icans-cds cohort: {step} {done:.0f} of {of:.0f}{', ' if said else ''}{said}{left}", file=sys.stderr)
+
+
+def run(task: Task, engine: str, master: str | None) -> int:
+    """Runs and says what came out. Exit code: 0 done (errors are counted and kept), 1 failed, 2 wrong usage."""
+    try:
+        times(task.grader.at)
+    except BadTimesError as problem:
+        running.complain(str(problem))
+        return WRONG_USAGE
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[rate]}"))
+    try:
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+            shown = _Shown(progress, {}, {})
+            if engine == "spark":
+                from cds_hooks.cohort import spark_engine
+
+                outcome = spark_engine.run(task, master, shown.told)
+            else:
+                outcome = running.run(task, shown.told)
+    except NoExport as problem:
+        running.complain(str(problem))
+        return WRONG_USAGE
+    except ImportError as problem:
+        running.complain(f"{problem.name} is not installed: pip install 'icans-cds[spark]' was expected for --engine spark")
+        return WRONG_USAGE
+    except (OSError, duckdb.Error) as problem:
+        running.complain(str(problem).splitlines()[0])
+        return FAILED
+    _say(task, outcome)
+    return DONE
+
+
+def _say(task: Task, outcome: Outcome) -> None:
+    spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in outcome.seconds.items())
+    again = " (resumed)" if outcome.resumed else ""
+    print(f"{outcome.rows} evaluations of {outcome.patients} patients in {task.results}{again}: {spent}")
+    if outcome.failures:
+        print(f"{outcome.failures} lines or patients could not be used: {beside(task.results, 'errors.csv')} names file, line, id and reason")
+
+

@@ -1,0 +1,193 @@
+"""One run from an export to its results: staged, graded in parallel, merged, with the errors in a file beside it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from cds_hooks.cohort import bundles, duckdb_engine
+from cds_hooks.cohort.grading import Grader
+from cds_hooks.cohort.results import beside, write_codes, write_results
+from cds_hooks.cohort.scanning import bad_lines, files_of, quoted
+from cds_hooks.cohort.work_folder import Failure, WorkFolder, fingerprint, put
+from fhir_mappers.codes import load_terminology
+
+Told = Callable[[str, float, float], None]
+"""Told of a step: its name, how much is done, of how much."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did: patients, rows, failures, seconds a step; whether it resumed an earlier one."""
+
+    patients: int = 0
+    rows: int = 0
+    failures: int = 0
+    resumed: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What was asked for."""
+
+    export: Path
+    results: Path
+    grader: Grader
+    jobs: int = 2
+    resume: bool = True
+    keep: bool = False
+
+
+def run(task: Task, told: Told) -> Outcome:
+    """Runs or resumes. Raises NoExport, OSError and duckdb.Error when files cannot be read or written."""
+    lines, files = files_of(task.export)
+    folder = WorkFolder(task.results)
+    outcome = Outcome(resumed=folder.open(fingerprint([*lines, *files], "duckdb", task.grader), task.resume))
+    con = duckdb_engine.connect(folder, duckdb_engine.SCAN_MEMORY, task.jobs)
+    began = time.perf_counter()
+    staged = folder.done("stage")
+    if not staged.exists():
+        clear(folder)
+        put(folder.failures(0), map(msgspec.json.encode, _stage(task, con, folder, lines, files, told)))
+        staged.touch()
+    outcome.seconds["scan"] = time.perf_counter() - began
+    began = time.perf_counter()
+    _grade(task, con, folder, outcome, told)
+    outcome.seconds["grade"] = time.perf_counter() - began
+    began = time.perf_counter()
+    finish(task, con, folder, outcome)
+    outcome.seconds["write"] = time.perf_counter() - began
+    con.close()
+    if not task.keep:
+        folder.remove()
+    return outcome
+
+
+def clear(folder: WorkFolder) -> None:
+    """Takes away what a scan that was killed left behind."""
+    for one in (folder.stage, folder.parts, folder.spill):
+        shutil.rmtree(one, ignore_errors=True)
+        one.mkdir(parents=True)
+
+
+def _stage(
+    task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, lines: Sequence[Path], files: Sequence[Path], told: Told
+) -> list[Failure]:
+    codes = task.grader.site.codes or load_terminology()
+    buckets = duckdb_engine.buckets_for([*lines, *files], task.jobs)
+    if not lines:
+        return _stage_bundles(con, folder, files, buckets, told)
+    watching(con, told, lambda: duckdb_engine.stage(con, lines, buckets, codes, folder.stage))
+    failures = duckdb_engine.rejected(con)
+    listed = folder.stage / "bucket=-2"
+    if listed.exists():
+        rows = con.execute(f"SELECT bad.file, bad.md5, bad.id, bad.reason FROM read_parquet({quoted(str(listed / '*.parquet'))})").fetchall()
+        failures += _numbered(rows)
+    return failures
+
+
+def _numbered(rows: Sequence[tuple[str, str, str | None, str]]) -> list[Failure]:
+    """The bad lines with their numbers: only the files that hold any are read again."""
+    failures: list[Failure] = []
+    by_file: dict[str, dict[str, tuple[str | None, str]]] = {}
+    for file, md5, identity, reason in rows:
+        by_file.setdefault(file, {})[md5] = (identity, reason)
+    for file, wanted in sorted(by_file.items()):
+        opened = gzip.open if file.endswith(".gz") else open
+        with opened(file, "rb") as content:
+            for number, md5 in bad_lines(iter(content), frozenset(wanted)):
+                failures.append(Failure(file, number, wanted[md5][0] or "", wanted[md5][1]))
+    return failures
+
+
+def _stage_bundles(con: duckdb.DuckDBPyConnection, folder: WorkFolder, files: Sequence[Path], buckets: int, told: Told) -> list[Failure]:
+    records = folder.spill / "records"
+    records.mkdir()
+    failures: list[Failure] = []
+    for number, path in enumerate(files, 1):
+        failures += bundles.unbundle(path, records / f"{number:07d}.jsonl")
+        told("reading", number, len(files))
+    duckdb_engine.add_records(con, records, buckets, folder.stage)
+    return failures
+
+
+def watching(con: duckdb.DuckDBPyConnection, told: Told, work: Callable[[], None]) -> None:
+    """Does the work, telling how far DuckDB is."""
+    finished = threading.Event()
+
+    def tell() -> None:
+        while not finished.wait(0.5):
+            told("reading", max(0.0, con.query_progress()), 100)
+
+    watcher = threading.Thread(target=tell, daemon=True)
+    watcher.start()
+    try:
+        work()
+    finally:
+        finished.set()
+        watcher.join()
+    told("reading", 100, 100)
+
+
+def _grade(task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, outcome: Outcome, told: Told) -> None:
+    buckets = duckdb_engine.staged_buckets(folder.stage)
+    patients = duckdb_engine.patients_in(con, folder.stage, buckets)
+    outcome.patients = sum(patients.values())
+    left = [number for number in buckets if not folder.part(number + 1).exists()]
+    done = outcome.patients - sum(patients[number] for number in left)
+    told("grading", done, outcome.patients)
+    with ProcessPoolExecutor(
+        task.jobs, mp_context=get_context("spawn"), initializer=duckdb_engine.begin, initargs=(task.grader,)
+    ) as pool:
+        for one in as_completed([pool.submit(duckdb_engine.grade_bucket, folder, number) for number in left]):
+            done += one.result()[0]
+            told("grading", done, outcome.patients)
+
+
+def finish(task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, outcome: Outcome) -> None:
+    """Merges the parts: the rows by patient and time, the errors, the codes that nothing read."""
+    failures = list(_failures(folder))
+    outcome.failures = len(failures)
+    with beside(task.results, "errors.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("file", "line", "id", "reason"))
+        rows.writerows((f.file, f.line or "", f.id, f.reason) for f in failures)
+    write_codes(con, folder, beside(task.results, "codes.csv"))
+    outcome.rows = write_results(con, folder, task.results)
+    about: dict[str, Any] = {
+        "export": str(task.export),
+        "at": task.grader.at,
+        "patients": outcome.patients,
+        "rows": outcome.rows,
+        "errors": outcome.failures,
+        "knowledge": [[ref.id, ref.version, ref.sha256] for ref in task.grader.knowledge.refs],
+    }
+    beside(task.results, "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def _failures(folder: WorkFolder) -> Iterable[Failure]:
+    found = [
+        msgspec.json.decode(line, type=Failure)
+        for path in sorted(folder.parts.glob("failures-*.jsonl"))
+        for line in path.read_bytes().splitlines()
+    ]
+    return sorted(found, key=lambda f: (f.file, f.line, f.id, f.reason))
+
+
+def complain(text: str) -> None:
+    print(f"icans-cds cohort: {text}", file=sys.stderr)

@@ -1,0 +1,121 @@
+"""The cohort beside DuckDB alone on the same files: speed, growth with the number of patients, peak memory.
+
+    python tests/bench/cohort.py [--patients 100,1000,10000] [--jobs 2] [--write docs/bench-cohort.md]
+
+DuckDB alone reads the same lines, takes the reference to the patient out of each and groups the lines by it.
+Both run in a process of their own; seconds are of the wall, CPU seconds of all their processes; memory is the
+highest sum over a process and its children. The export is synthetic, 300 resources a patient, one evaluation each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ALONE = """
+import sys, duckdb
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from cds_hooks.cohort.scanning import lines_sql
+con = duckdb.connect()
+con.execute(f"SET threads = {sys.argv[2]}"); con.execute("SET memory_limit = '1GB'"); con.execute("SET preserve_insertion_order = false")
+lines = lines_sql(sorted(Path(sys.argv[1]).glob("*.ndjson")))
+patient = "coalesce(json_extract_string(line, '/subject/reference'), 'Patient/' || json_extract_string(line, '/id'))"
+print(con.execute(f"SELECT count(*), sum(n) FROM (SELECT {patient} AS patient, len(list(line)) AS n FROM {lines} GROUP BY patient)").fetchall())
+"""
+COHORT = "from cds_hooks.cli import main\nif __name__ == '__main__': main()"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one process with its children took: seconds of the wall and of the CPU, MB at the highest."""
+
+    wall: float
+    cpu: float
+    memory: float
+    said: str
+
+
+def run(command: list[str]) -> Run:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    peak = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
+    watcher.start()
+    said, _ = process.communicate()
+    wall = time.perf_counter() - began
+    watcher.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode:
+        raise SystemExit(f"{command[-3:]} ended with {process.returncode}")
+    return Run(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak[0], said)
+
+
+def _watch(process: subprocess.Popen[str], peak: list[float]) -> None:
+    while process.poll() is None:
+        peak[0] = max(peak[0], sum(_memory(one) for one in _family(process.pid)))
+        time.sleep(0.1)
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    for one in found:
+        try:
+            tasks = Path(f"/proc/{one}/task").iterdir()
+            found += [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def _memory(pid: int) -> float:
+    """Megabytes held alone, plus a share of what is shared."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--patients", default="100,1000,10000")
+    parser.add_argument("--jobs", default="2")
+    parser.add_argument("--write", type=Path)
+    asked = parser.parse_args()
+    head = "| patients | DuckDB alone | cohort | share of its speed: wall, CPU | patients/s | peak memory | where the time went |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    taken: dict[int, float] = {}
+    for count in map(int, asked.patients.split(",")):
+        with tempfile.TemporaryDirectory(prefix="icans-bench-") as name:
+            export, out = Path(name) / "export", Path(name) / "results.parquet"
+            run([sys.executable, "-c", COHORT, "synth", "--patients", str(count), "--out", str(export), "--jobs", asked.jobs])
+            alone = run([sys.executable, "-c", ALONE, str(export), asked.jobs, str(ROOT)])
+            cohort = run([sys.executable, "-c", COHORT, "cohort", str(export), "--out", str(out), "--jobs", asked.jobs, "--fresh"])
+        taken[count] = cohort.wall
+        where = cohort.said.strip().rsplit(": ", 1)[-1]
+        lines.append(
+            f"| {count} | {alone.wall:.1f} s ({alone.cpu:.1f} s CPU) | {cohort.wall:.1f} s ({cohort.cpu:.1f} s CPU) "
+            f"| {alone.wall / cohort.wall:.0%}, {alone.cpu / cohort.cpu:.0%} | {count / cohort.wall:.0f} | {cohort.memory:.0f} MB | {where} |"
+        )
+        print(lines[-1], flush=True)
+    if len(taken) > 1:
+        least, most = min(taken), max(taken)
+        lines.append(f"\n{most / least:.0f} times the patients: {taken[most] / taken[least]:.0f} times the time.")
+        print(lines[-1])
+    if asked.write is not None:
+        asked.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+"""A cohort from synth to burden: the same rows however the export is cut, by whatever engine, killed or not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from charts import ITEM, RXNORM, concept
+
+from cds_hooks.cohort import bundles, choosing, duckdb_engine, scanning
+from cds_hooks.cohort.burden import burden, weighted_kappa
+from cds_hooks.cohort.burden_html import html
+from cds_hooks.cohort.grading import BadTimesError, Grader, graded, times
+from cds_hooks.cohort.running import Outcome, Task, run
+from cds_hooks.cohort.synthetic import Plan, write
+from cds_hooks.cohort.synthetic_course import Ward
+from fhir_mappers.codes import load_terminology
+from fhir_mappers.concept_maps import with_site_maps
+from fhir_mappers.site import ANYWHERE, Site
+from rules import load_knowledge
+
+ROOT = Path(__file__).parents[2]
+BULK = ROOT.parent / "shared" / "corpus" / "dev" / "bulk"
+KNOWLEDGE = load_knowledge()
+SMALL = Ward(days=6, resources=120, missing_ice=0.1, quirks=0.3)
+
+
+def graded_cohort(export: Path, out: Path, at: str = "every-assessment", site: Site = ANYWHERE, **more: Any) -> Outcome:
+    return run(Task(export, out, Grader(KNOWLEDGE, site, at), jobs=2, **more), lambda *_: None)
+
+
+def rows(results: Path) -> list[tuple[Any, ...]]:
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'")
+    times_as_text = ", ".join(f"{name}::VARCHAR AS {name}" for name in ("time", "exposure_started", "charted_time"))
+    return con.execute(f"SELECT * REPLACE ({times_as_text}) FROM '{results}' ORDER BY ALL").fetchall()
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("ward")
+    write(Plan(40, 7, out, SMALL))
+    return out
+
+
+@pytest.fixture(scope="module")
+def results(ward: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("results") / "results.parquet"
+    graded_cohort(ward, out)
+    return out
+
+
+def test_the_same_seed_gives_the_same_bytes_and_says_that_it_is_synthetic(ward: Path, tmp_path: Path) -> None:
+    write(Plan(40, 7, tmp_path, SMALL), jobs=2)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {p.name: p.read_bytes() for p in ward.iterdir()}
+    for path in ward.glob("*.ndjson"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            meta = json.loads(line)["meta"]
+            assert meta["security"][0]["code"] == "HTEST"
+            assert meta["tag"][0]["code"] == "synthetic"
+
+
+def test_the_ward_is_valid_r4(ward: Path) -> None:
+    from cds_hooks import validate_command
+
+    assert validate_command.run([str(p) for p in sorted(ward.glob("*.ndjson"))], "json") == 0
+
+
+def test_no_interval_excludes_the_true_grade(results: Path, ward: Path) -> None:
+    found = burden(results, ward / "truth.csv")
+    true = found.agreement[1]
+    assert true.pairs > 300
+    assert true.excluded == 0
+    assert found.cards_without_exposure == 0
+    assert sum(true.matrix[4]) > 0
+    assert true.kappa is not None
+    assert true.kappa > 0.9
+
+
+def test_a_site_code_is_read_by_its_map_only(tmp_path: Path) -> None:
+    write(Plan(12, 3, tmp_path / "ward", Ward(days=4, resources=80, unexposed=0, site_codes=1)))
+    mapped = Site(None, with_site_maps(load_terminology(), [tmp_path / "ward" / "site-codes.json"]))
+    graded_cohort(tmp_path / "ward", tmp_path / "without.parquet")
+    graded_cohort(tmp_path / "ward", tmp_path / "with.parquet", site=mapped)
+    without, having = burden(tmp_path / "without.parquet"), burden(tmp_path / "with.parquet")
+    assert {d: n for d, _, n, _ in without.completeness}["ice"] == 0
+    assert {d: n for d, _, n, _ in having.completeness}["ice"] > 100
+    assert without.unread[0][2:] == ("4711", "ICE total", without.unread[0][4], "ice-score")
+
+
+def cut(ward: Path, to: Path, files: int, seed: int) -> None:
+    """The same lines over another number of files, some gzipped, some with CRLF, some lines twice."""
+    lines = [line for path in sorted(ward.glob("*.ndjson")) for line in path.read_bytes().splitlines()]
+    chance = random.Random(seed)
+    chance.shuffle(lines)
+    lines += lines[::97]
+    for number in range(files):
+        body = (b"\r\n" if number % 3 == 1 else b"\n").join(lines[number::files]) + b"\n\n"
+        folder = to / str(number % 4)
+        folder.mkdir(parents=True, exist_ok=True)
+        if number % 2:
+            (folder / f"part{number}.ndjson.gz").write_bytes(gzip.compress(body))
+        else:
+            (folder / f"Observation.{number:03d}.ndjson").write_bytes(body)
+
+
+def test_the_rows_do_not_depend_on_how_the_export_is_cut(ward: Path, results: Path, tmp_path: Path) -> None:
+    expected = rows(results)
+    assert len(expected) > 400
+    for files, seed in ((1, 1), (23, 2)):
+        cut(ward, tmp_path / str(files), files, seed)
+        outcome = graded_cohort(tmp_path / str(files), tmp_path / f"{files}.parquet")
+        assert outcome.failures == 0
+        assert rows(tmp_path / f"{files}.parquet") == expected
+
+
+def test_a_folder_of_bundles_gives_the_same_rows(ward: Path, results: Path, tmp_path: Path) -> None:
+    people: dict[str, list[Any]] = {}
+    for path in ward.glob("*.ndjson"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            resource = json.loads(line)
+            name = resource["subject"]["reference"].split("/")[1] if "subject" in resource else resource["id"]
+            people.setdefault(name, []).append({"resource": resource})
+    (tmp_path / "bundles").mkdir()
+    for name, entries in people.items():
+        body = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}, indent=2)
+        (tmp_path / "bundles" / f"{name}.json").write_text(body, encoding="utf-8")
+    (tmp_path / "bundles" / "broken.json").write_text('{"resourceType": "Bundle", "entry": [', encoding="utf-8")
+    outcome = graded_cohort(tmp_path / "bundles", tmp_path / "b.parquet")
+    # records that nothing reads stay in a bundle, so that more of them are named: issues and notes may be more
+    keep = slice(0, 19)
+    assert [row[keep] for row in rows(tmp_path / "b.parquet")] == [row[keep] for row in rows(results)]
+    assert outcome.failures == 1
+    assert "broken.json" in (tmp_path / "b.errors.csv").read_text(encoding="utf-8")
+
+
+def test_bad_lines_and_patients_are_told_and_stop_nothing(
+    ward: Path, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut(ward, tmp_path / "export", 5, 3)
+    bad = [b'{"resourceType": "Observation",', b"[1]", b'{"id": "x"}', b'{"resourceType":"Condition","id":"c","subject":{"identifier":{"value":"1"}}}']
+    bad += [b'{"resourceType":"Observation","id":"o","note":"\xff"}', b"null", b'"text"']
+    (tmp_path / "export" / "bad.ndjson").write_bytes(b"\n".join(bad) + b"\n")
+    outcome = graded_cohort(tmp_path / "export", tmp_path / "r.parquet")
+    assert rows(tmp_path / "r.parquet") == rows(results)
+    told = (tmp_path / "r.errors.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert outcome.failures == len(bad) == len(told)
+    for number in range(1, len(bad) + 1):
+        assert any(f"bad.ndjson,{number}," in line for line in told), number
+    assert any(",4,c,names no patient" in line for line in told)
+
+    def crash(*_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(duckdb_engine, "graded", crash)
+    found, failure = duckdb_engine.attempt("p", [], Grader(KNOWLEDGE, ANYWHERE))
+    assert found == []
+    assert failure is not None
+    assert failure.id == "Patient/p"
+    assert "RuntimeError: a bug" in failure.reason
+
+
+def test_the_choice_of_lines_is_the_same_in_sql_and_in_python(ward: Path, tmp_path: Path) -> None:
+    odd: list[dict[str, Any]] = [
+        {"resourceType": "Observation", "id": str(n), "subject": {"reference": reference}, "code": code, **more}
+        for n, (reference, code, more) in enumerate(
+            (reference, code, more)
+            for reference in ("Patient/p", "http://h/fhir/Patient/p/_history/2", "urn:uuid:p", "#p", "")
+            for code in (
+                concept(ITEM, "ice-score"), concept("x", "unknown"), {"text": "ICE"}, {"coding": {"code": "9"}}, {}, {"coding": [None]},
+                {"coding": [{"code": "a"}, {"code": "b"}, {"code": "c"}, {"code": "ice-score"}]}, {"coding": [{"code": str(i)} for i in range(6)]},
+            )
+            for more in ({}, {"component": [{"code": {}}]}, {"component": []})
+        )
+    ]  # fmt: skip
+    odd += [
+        {"resourceType": kind, "id": "d", where: {"reference": "Patient/q"}, name: drug}
+        for kind, where in (("MedicationRequest", "subject"), ("MedicationAdministration", "subject"), ("AllergyIntolerance", "patient"))
+        for name, drug in (
+            ("medicationCodeableConcept", concept(RXNORM, "3264")), ("medicationCodeableConcept", {"text": "Dexamethasone 4 mg"}),
+            ("medicationCodeableConcept", concept(RXNORM, "1")), ("medicationReference", {"reference": "Medication/m"}),
+            ("medicationReference", {"reference": "#m"}), ("code", concept(RXNORM, "3264")), ("code", {"text": "penicillin"}),
+        )
+    ]  # fmt: skip
+    odd += [{"resourceType": "Patient", "id": "p"}, {"resourceType": "Patient"}, {"resourceType": "Encounter"}, {"resourceType": "Medication", "id": "m"}]
+    odd += [{"resourceType": "QuestionnaireResponse", "subject": {"reference": "Patient/p"}}, {"resourceType": "Procedure", "code": concept("x", "y")}]
+    lines = [json.dumps(one) for one in odd] + ['{"a"', "[]", '{"resourceType": null}'] + (ward / "Observation.00000.ndjson").read_text().splitlines()[:500]
+    path = tmp_path / "odd.ndjson"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    codes = load_terminology()
+    con = duckdb.connect()
+    con.execute("SET threads = 1")
+    sql = scanning.kept_sql(scanning.lines_sql([path]), codes, 1)
+    by_sql = [
+        (bucket, patient or "", raw or "", medication or "", tuple(unread.values()) if unread else (), bad["reason"] if bad else "")
+        for bucket, _, patient, raw, _, medication, unread, bad in con.execute(sql).fetchall()
+    ]
+    assert sorted(by_sql, key=repr) == sorted(_python_rows(choosing.Chooser(codes), lines), key=repr)
+
+
+def _python_rows(chooser: choosing.Chooser, lines: list[str]) -> Iterator[tuple[Any, ...]]:
+    for line in lines:
+        found = chooser.judge(line.encode())
+        if found.reason is not None:
+            yield -2, found.patient, "", "", (), found.reason
+        elif found.kind == "Medication":
+            yield -3, found.patient, found.raw, "", (), ""
+        elif found.unread is not None:
+            yield -1, found.patient, "", "", found.unread, ""
+        elif found.raw is not None:
+            yield 0, found.patient, found.raw, found.medication, (), ""
+
+
+def test_a_medication_in_a_file_of_its_own_reaches_its_patient(tmp_path: Path) -> None:
+    given = {"resourceType": "MedicationAdministration", "id": "a", "status": "completed", "subject": {"reference": "Patient/p"}}
+    given |= {"medicationReference": {"reference": "Medication/m"}, "effectiveDateTime": "2026-01-01T08:00:00Z"}
+    score = {"resourceType": "Observation", "id": "o", "status": "final", "subject": {"reference": "Patient/p"}, "code": concept(ITEM, "ice-score")}
+    score |= {"valueInteger": 8, "effectiveDateTime": "2026-01-01T20:00:00Z"}
+    (tmp_path / "in").mkdir()
+    for name, body in (("a", given), ("o", score), ("m", {"resourceType": "Medication", "id": "m", "code": concept(RXNORM, "1597258")})):
+        (tmp_path / "in" / f"{name}.ndjson").write_text(json.dumps(body) + "\n", encoding="utf-8")
+    graded_cohort(tmp_path / "in", tmp_path / "r.parquet", "last")
+    con = duckdb.connect()
+    assert con.execute(f"SELECT patient, exposure, at_least FROM '{tmp_path / 'r.parquet'}'").fetchall() == [("p", "blinatumomab", 1)]
+
+
+START = "from cds_hooks.cli import main\nif __name__ == '__main__': main()"
+
+
+def test_a_killed_run_resumes_to_the_same_rows(ward: Path, results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed.parquet"
+    command = [sys.executable, "-c", START, "cohort", str(ward), "--out", str(out), "--at", "every-assessment", "--jobs", "1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    parts = tmp_path / "killed.parquet.work" / "parts"
+    until = time.monotonic() + 120
+    while len(list(parts.glob("rows-*.jsonl"))) < 2 and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    done = {path.name: path.stat().st_mtime_ns for path in parts.glob("rows-*.jsonl")}
+    assert done
+    assert not out.exists()
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
+    assert "(resumed)" in again.stdout
+    assert rows(out) == rows(results)
+    assert not parts.exists()
+
+
+def test_orders_and_a_grid_are_asked(ward: Path, tmp_path: Path) -> None:
+    graded_cohort(ward, tmp_path / "orders.parquet", "every-order")
+    graded_cohort(ward, tmp_path / "grid.parquet", "grid:12h")
+    asked, shown = burden(tmp_path / "orders.parquet").orders
+    orders = [line for path in ward.glob("MedicationRequest*") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert asked == sum('"acetaminophen"' not in line for line in orders) > 40
+    assert 0 < shown <= asked
+    con = duckdb.connect()
+    gaps = con.execute(
+        f"SELECT DISTINCT time - lag(time) OVER (PARTITION BY patient ORDER BY time) AS gap FROM '{tmp_path / 'grid.parquet'}' WHERE trigger = 'grid'"
+    ).fetchall()
+    assert {gap.total_seconds() / 3600 for (gap,) in gaps if gap is not None} == {12}
+    for wrong in ("grid:0h", "grid:6", "daily", "grid:-1h"):
+        with pytest.raises(BadTimesError, match="was expected"):
+            times(wrong)
+
+
+def test_a_chart_as_it_stood_knows_nothing_of_later(ward: Path) -> None:
+    """Whatever is charted after an instant changes nothing of the row at that instant."""
+    lines = [line for path in ward.glob("*.ndjson") for line in path.read_text(encoding="utf-8").splitlines()]
+    patient = next(json.loads(line)["subject"]["reference"] for line in lines if '"MedicationAdministration"' in line)
+    own = [line for line in lines if f'"{patient}"' in line or f'"{patient[8:]}"' in line]
+    grader = Grader(KNOWLEDGE, ANYWHERE, "every-assessment")
+    whole = graded(patient[8:], [(line, None) for line in own], grader)
+    middle = whole[len(whole) // 2]["time"]
+    earlier = [line for line in own if (json.loads(line).get("effectiveDateTime") or json.loads(line).get("authoredOn") or "") <= middle]
+    assert len(earlier) < len(own)
+    assert graded(patient[8:], [(line, None) for line in earlier], grader) == whole[: len(whole) // 2 + 1]
+
+
+def test_kappa_is_cohens() -> None:
+    assert weighted_kappa([[10, 0], [0, 10]]) == 1
+    assert weighted_kappa([[5, 5], [5, 5]]) == 0
+    assert weighted_kappa([[0, 0], [0, 0]]) is None
+    # by hand: rows 3, 3, 4 and columns 3, 3, 4 of 10; seen 1 + 1 + 4 = 6; chance (9 + 9 + 12 + 12 + 4 x 24) / 10 = 13.8
+    assert weighted_kappa([[2, 1, 0], [0, 2, 1], [1, 0, 3]]) == pytest.approx(1 - 6 / 13.8)
+
+
+def test_the_page_asks_no_other_host(results: Path, ward: Path) -> None:
+    page = html(burden(results, ward / "truth.csv"), "<ward>")
+    assert page.count("<svg") >= 3
+    assert "&lt;ward&gt;" in page
+    assert "<script" not in page
+    for loading in ("src=", "@import", "url(http", "<link"):
+        assert loading not in page
+
+
+@pytest.mark.skipif(not BULK.is_dir(), reason="the corpus is not beside the project")
+def test_bulk_exports_run_to_the_end_without_a_card(tmp_path: Path) -> None:
+    outcome = graded_cohort(BULK, tmp_path / "bulk.parquet", "last")
+    assert outcome.patients == 149
+    con = duckdb.connect()
+    assert con.execute(f"SELECT sum(len(cards)), count(*) FROM '{tmp_path / 'bulk.parquet'}'").fetchall() == [(0, 138)]
+    told = (tmp_path / "bulk.errors.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert len(told) == 4
+    assert all("log.ndjson.gz" in line and "has no resourceType" in line for line in told)
+
+
+def test_an_export_that_is_not_there_is_said(tmp_path: Path) -> None:
+    for given in (tmp_path / "none", tmp_path):
+        with pytest.raises(scanning.NoExport, match="was expected"):
+            graded_cohort(given, tmp_path / "r.parquet")
+    (tmp_path / "x.json").write_bytes(b"\xff")
+    assert bundles.unbundle(tmp_path / "x.json", tmp_path / "to.jsonl")[0].file == str(tmp_path / "x.json")
