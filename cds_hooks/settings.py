@@ -42,6 +42,8 @@ EXPECTED = {
     "cors_origins": "origins such as https://ehr.example.org, separated by commas, or *",
     "rate_limit": "a whole number of requests a minute for each client; 0 for no limit",
     "fetch_ms": "milliseconds from 1 to 10000",
+    "smart_servers": "the path of a JSON file: a list of objects with iss, client_id and optionally client_secret_file and name",
+    "smart_launch_url": "the absolute URL at which an EHR launches the SMART app, such as https://cds.example.org/smart/launch",
 }
 
 
@@ -72,6 +74,8 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
     rate_limit: int | None = Field(default=None, ge=0)  # requests a minute
     fetch_ms: int = Field(default=500, ge=1, le=10_000)
+    smart_servers: Path | None = None
+    smart_launch_url: str | None = None
 
     @property
     def zone(self) -> ZoneInfo | None:
@@ -107,7 +111,7 @@ class Settings(BaseSettings):
             raise ValueError
         return trust
 
-    @field_validator("clients")
+    @field_validator("clients", "smart_servers")
     @classmethod
     def _a_file(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_file():
@@ -123,6 +127,11 @@ class Settings(BaseSettings):
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError
         return url.rstrip("/").removesuffix("/cds-services")
+
+    @field_validator("smart_launch_url")
+    @classmethod
+    def _absolute(cls, url: str | None) -> str | None:
+        return None if url is None else plain_url(url)
 
     @field_validator("fhir_servers", "cors_origins", mode="before")
     @classmethod
@@ -207,10 +216,10 @@ def load() -> Settings:
 def site(chosen: Settings) -> Site:
     """How records are read here. Raises SettingsError when a concept map cannot be used."""
     if not chosen.concept_maps:
-        return Site(chosen.zone, orders=order_codes(chosen.order_codes))
+        return Site(chosen.zone, orders=order_codes(chosen.order_codes), smart_launch=chosen.smart_launch_url)
     try:
         codes = with_site_maps(load_terminology(), chosen.concept_maps)
-        return Site(chosen.zone, codes, order_codes(chosen.order_codes))
+        return Site(chosen.zone, codes, order_codes(chosen.order_codes), chosen.smart_launch_url)
     except (ConceptMapError, OSError) as problem:
         raise SettingsError(f"{PREFIX}CONCEPT_MAPS: {problem}") from None
 
