@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid5
@@ -30,6 +31,7 @@ from rules.snapshot import Domain
 FETCH_MS = 8000
 MOST_BYTES = 64_000  # of a posted form
 SOON = 60.0  # seconds before its end at which a token is renewed
+SHADOWED = "The service runs in shadow mode: it evaluates and records, and shows no grade and no card. That says nothing of the patient."
 _NAMESPACE = UUID("5e0a3cf4-1b0f-4f52-9d6b-2f4f8f3f3f0d")
 
 
@@ -47,6 +49,7 @@ class Pages:
     ) -> None:
         self.knowledge = knowledge
         self.store = store
+        self.shadow = settings.shadow
         self.clock = clock
         self.sessions = sessions
         self.site = site(settings)
@@ -96,8 +99,12 @@ class Pages:
         found = await chart.read(self.fhir, visit, self.knowledge, self.site, self.clock())
         shown = None
         if found.decision is not None:
-            kept = self.store.append(found.decision, "icans-smart", visit.id, request_id=request.state.log["request_id"])
+            decision = found.decision
+            if self.shadow:
+                decision = replace(decision, record={**decision.record, "shadow": True})
+            kept = self.store.append(decision, "icans-smart", visit.id, request_id=request.state.log["request_id"])
             await on_disk(kept)  # only what is recorded is shown
+        if found.decision is not None and not self.shadow:
             shown = await run_in_threadpool(episode.episode, found.decision, self.knowledge, self.site.zone)
         saved = visit.saved.get(request.query_params.get("saved", ""))
         return page(
@@ -105,7 +112,7 @@ class Pages:
             visit=visit,
             who=found.name,
             episode=shown,
-            why_not=found.why_not,
+            why_not=SHADOWED if self.shadow else found.why_not,
             saved=saved,
             submission=request.query_params.get("saved", ""),
         )

@@ -287,5 +287,14 @@ def test_a_chart_that_cannot_be_read_gives_no_grade_and_still_a_form(start: Any)
     assert "could not be read in full" in form.text
     assert 'name="writing"' in form.text
     page = browser.get(form.url.replace("/form", "/episode"), timeout=20)
-    assert "No grade: the chart could not be read" in page.text
+    assert "No grade is shown" in page.text
     assert "rade 0" not in page.text
+
+
+def test_shadow_mode_shows_no_grade_and_records_it_as_such(start: Any) -> None:
+    one = start(shadow=True)
+    browser = one.browser()
+    page = save(browser, one.launch(browser), ICE_2)
+    assert "2 records were written" in page.text
+    assert "shadow mode" in page.text
+    assert "rade 3" not in page.text
