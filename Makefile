@@ -19,6 +19,7 @@ run: $(VENV)/.run-stamp
 test: PYTEST_ARGS := -m "not long"
 test test-long: check
 	sh tests/tools/ensure-debian.sh
+	sh tests/tools/ensure-npm.sh
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --skip-covered --show-missing
 

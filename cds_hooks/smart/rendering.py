@@ -17,7 +17,7 @@ PAGE_HEADERS = {
     "referrer-policy": "same-origin",  # so that a posted form names its origin
     "x-content-type-options": "nosniff",
 }
-_TYPES = {".css": "text/css", ".js": "text/javascript"}
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,

@@ -13,13 +13,7 @@ import requests
 from fhir.resources.R4B.bundle import Bundle
 from smart_server import SECRET
 
-ALL_RIGHT = {
-    link: "yes"
-    for link in (
-        "orientation-year", "orientation-month", "orientation-city", "orientation-hospital",
-        "naming-1", "naming-2", "naming-3", "following-commands", "writing", "attention",
-    )
-}  # fmt: skip
+ALL_RIGHT = dict.fromkeys(("orientation-year", "orientation-month", "orientation-city", "orientation-hospital", "naming-1", "naming-2", "naming-3", "following-commands", "writing", "attention"), "yes")  # fmt: skip
 ICE_2 = ALL_RIGHT | dict.fromkeys(list(ALL_RIGHT)[2:], "no")
 
 
