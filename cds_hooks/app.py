@@ -235,7 +235,7 @@ def _both(path: str, handler: Handler, method: str) -> list[BaseRoute]:
 def _demo_routes(settings: Settings) -> list[BaseRoute]:
     if not settings.demo or find_spec("cds_hooks.demo") is None:
         return []
-    routes: list[BaseRoute] = import_module("cds_hooks.demo").routes()
+    routes: list[BaseRoute] = import_module("cds_hooks.demo").routes(settings)
     return routes
 
 
