@@ -57,10 +57,13 @@ $(VENV)/.test-stamp: requirements-test.lock $(VENV)/.run-stamp
 	@touch $@
 
 # HealthChain runs beside in an environment of its own, where it can be installed.
-.PHONY: bench soak
+.PHONY: bench soak healthchain
+healthchain:
+	@test -x .venvs/healthchain/bin/python || { "$(PYTHON)" -m venv .venvs/healthchain && .venvs/healthchain/bin/python -m pip --disable-pip-version-check --quiet install "healthchain==0.16.1" "uvicorn[standard]"; } || { rm -rf .venvs/healthchain; exit 1; }
+
 bench: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench
-	@test -x .venvs/healthchain/bin/python || { "$(PYTHON)" -m venv .venvs/healthchain && .venvs/healthchain/bin/python -m pip --disable-pip-version-check --quiet install "healthchain==0.16.1" "uvicorn[standard]"; } || { echo "HealthChain was not installed: measured without it" >&2; rm -rf .venvs/healthchain; }
+	@$(MAKE) --no-print-directory healthchain || { echo "HealthChain was not installed: measured without it" >&2; }
 	PYTHONPATH=tests/support $(BIN)/python tests/bench --write docs/benchmarks.md
 
 soak: $(VENV)/.test-stamp
