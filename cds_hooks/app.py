@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -27,6 +28,7 @@ from cds_hooks import feedback, fhir_api, hook_request, http_body, metrics, smar
 from cds_hooks.answers import http_error, json_answer, not_recorded, outcome_answer, refused
 from cds_hooks.decide import Decision, decide
 from cds_hooks.fhir_client import FhirClient
+from cds_hooks.http_body import aside
 from cds_hooks.middleware import Cors, RequestLog, SecurityHeaders
 from cds_hooks.prefetch import gather
 from cds_hooks.pseudonym import pseudonym
@@ -138,20 +140,16 @@ class Desk:
             stages = metrics.Stages()
             body = await http_body.read(request, self.settings.max_body)
             stages.done("receive")
-            call = hook_request.parse(body, service.hook)
+            call = await aside(len(body), partial(hook_request.parse, body, service.hook))
             metrics.asked(call)
             call = await self.fhir.fill(call)
             stages.done("fetch")
-            records = gather(call)
+            records = await aside(len(body), partial(gather, call))
             stages.done("read")
-            decision = decide(
-                call,
-                records,
-                self.knowledge,
-                as_of=self.clock(),
-                decision_id=uuid4(),
-                site=self.site,
+            deciding = partial(
+                decide, call, records, self.knowledge, as_of=self.clock(), decision_id=uuid4(), site=self.site
             )
+            decision = await aside(len(body), deciding)
             stages.done("decide")
             if self.settings.shadow:
                 decision = replace(decision, record={**decision.record, "shadow": True})

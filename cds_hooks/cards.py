@@ -35,6 +35,7 @@ class _Desk:
     issues: Sequence[MappingIssue]
     knowledge: Knowledge
     suggest: Suggesting
+    common: wording.Common
 
 
 def cards(
@@ -49,7 +50,7 @@ def cards(
 ) -> list[dict[str, Any]]:
     """The cards of an assessment. `orders` are the raw medication orders by evidence."""
     suggest = Suggesting(decision_id, assessment, orders, patient_id, encounter_id, codes)
-    desk = _Desk(decision_id, assessment, issues, knowledge, suggest)
+    desk = _Desk(decision_id, assessment, issues, knowledge, suggest, wording.common_to(assessment))
     found: list[dict[str, Any]] = []
     for advice in assessment.advice:
         found += _of_protocol(desk, advice)
@@ -112,12 +113,15 @@ def _card(
 ) -> dict[str, Any]:
     topic = advice.protocol.topic(row.topic)
     joined = list({checked.id: checked for _, checked in joining}.values())
-    said = wording.detail(desk.assessment, [*rows, *joined], desk.issues, desk.knowledge, full)
+    said = wording.detail(desk.assessment, [*rows, *joined], desk.issues, desk.knowledge, full, desk.common)
     if full and advice.undecided:
         said = f"{said}\n\n{_undecided(advice)}"
     named = named_in_words(row, desk.assessment, desk.issues)
     if named:
         said = f"{said}\n\n{wording.duplication(named)}"
+    lesser = wording.lesser_corticosteroids(desk.assessment) if topic.id == "corticosteroid" and row.therapies else ""
+    if lesser:
+        said = f"{said}\n\n{lesser}"
     worst = min((row, *joined), key=_urgency)
     summary = wording.summary(row if worst.indicator == row.indicator else worst, desk.assessment)
     card = _made(desk, advice.protocol, topic, worst.indicator or "info", summary, said, [*rows, *joined])

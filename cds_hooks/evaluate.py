@@ -20,7 +20,7 @@ from rich.text import Text
 from cds_hooks import hook_request, strict_json
 from cds_hooks.decide import Decision, decide
 from cds_hooks.hook_request import HookRequest
-from cds_hooks.prefetch import OPTIONAL, Records, gather
+from cds_hooks.prefetch import OPTIONAL, Records, bounded, gather
 from cds_hooks.refusal import Refusal
 from fhir_mappers.elements import Unreadable, exact_time
 from fhir_mappers.reading import Given, read, unwrap
@@ -112,18 +112,26 @@ def _of_request(body: bytes, as_of: datetime, knowledge: Knowledge, site: Site) 
     return decide(request, gather(request), knowledge, as_of=as_of, decision_id=_id(body), site=site)
 
 
-def of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, site: Site) -> Decision:
+def of_bundle(
+    body: bytes, as_of: datetime | None, knowledge: Knowledge, site: Site, limited: bool = False
+) -> Decision:
     """The decision on a Bundle, a list or a single resource: its one patient, its drafts as the order signed.
 
-    The time is `as_of`, else Bundle.timestamp, else now. Raises Refusal when it cannot be used.
+    The time is `as_of`, else Bundle.timestamp, else now. Raises Refusal when it cannot be used, or, `limited`, when
+    it holds more records than one request may.
     """
     found = unwrap(body.strip(), "Bundle")
     if found.incomplete and not found.given:
         raise Refusal(400, "structure", found.issues[0].problem)
     if as_of is None:
         as_of = moment(found.timestamp, site.zone) if found.timestamp else datetime.now(UTC)
-    drafts = [one for one in found.given if _is_draft(one)]
-    charted = [one for one in found.given if one not in drafts]
+    drafts: list[Given] = []
+    charted: list[Given] = []
+    for one in found.given:
+        (drafts if _is_draft(one) else charted).append(one)
+    records = Records(tuple(charted), tuple(drafts), tuple(found.issues), frozenset())
+    if limited:
+        bounded(records)
     request = HookRequest(
         hook="order-sign",
         hook_instance="evaluate",
@@ -135,7 +143,6 @@ def of_bundle(body: bytes, as_of: datetime | None, knowledge: Knowledge, site: S
         prefetch=dict.fromkeys(OPTIONAL),
         fhir_server=None,
     )
-    records = Records(tuple(charted), tuple(drafts), tuple(found.issues), frozenset())
     return decide(request, records, knowledge, as_of=as_of, decision_id=_id(body), site=site)
 
 
@@ -161,8 +168,9 @@ def moment(text: str, zone: tzinfo | None) -> datetime:
     """An exact time as given by a user or a Bundle. Raises Refusal."""
     try:
         return exact_time(text, zone)
-    except Unreadable as problem:
-        raise Refusal(400, "value", f"The time of the evaluation: {problem}") from None
+    except Unreadable:
+        text = "The time of the evaluation is not an exact time with its offset, such as 2026-11-22T08:00:00Z."
+        raise Refusal(400, "value", text) from None
 
 
 def _id(body: bytes) -> UUID:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from cds_hooks import examples, http_body, strict_json
 from cds_hooks.evaluate import moment, of_bundle
+from cds_hooks.http_body import aside
 from cds_hooks.refusal import Refusal
 from cds_hooks.settings import Settings, site
 from fhir_mappers.assessment_out import result_bundle
@@ -32,7 +33,7 @@ def routes(settings: Settings, knowledge: Knowledge) -> list[BaseRoute]:
         request.state.log["service"] = "$evaluate-icans"
         body = strict_json.checked(await http_body.read(request, settings.max_body))
         bundle, as_of = _asked(body, settings)
-        decision = of_bundle(bundle, as_of, knowledge, here)
+        decision = await aside(len(bundle), partial(of_bundle, bundle, as_of, knowledge, here, limited=True))
         assert decision.assessment is not None
         patient_id = str(decision.record["patient"])
         return _answer(result_bundle(uuid4(), patient_id, decision.assessment, decision.cards, decision.issues))
@@ -71,7 +72,7 @@ async def _read(request: Request) -> Response:
     kind, identity = request.path_params["kind"], request.path_params["identity"]
     found = published().get(kind, {}).get(identity)
     if found is None:
-        raise Refusal(404, "not-found", f"There is no {kind}/{identity} here.")
+        raise Refusal(404, "not-found", "There is no such resource here.")
     return _answer(found)
 
 
@@ -79,7 +80,7 @@ async def _search(request: Request) -> Response:
     """Every published resource of a type; `url` narrows to one."""
     kind, url = request.path_params["kind"], request.query_params.get("url")
     if kind not in published():
-        raise Refusal(404, "not-found", f"Nothing of type {kind} is published; {', '.join(published())} are.")
+        raise Refusal(404, "not-found", f"Nothing of this type is published; {', '.join(published())} are.")
     found = [r for r in published()[kind].values() if url in (None, r["url"])]
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
     if found:

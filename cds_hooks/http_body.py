@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from typing import TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from cds_hooks.refusal import Refusal
 
 _PLAIN = ("", "identity")
 _GZIP = ("gzip", "x-gzip")
+LARGE = 1_000_000  # bytes: what takes long is done aside, so that other requests are answered meanwhile
+
+T = TypeVar("T")
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """The work on a body of `size` bytes: at once, or in a thread when it is large."""
+    return work() if size < LARGE else await run_in_threadpool(work)
 
 
 async def read(request: Request, limit: int) -> bytes:

@@ -15,6 +15,8 @@ from fhir_mappers.issues import MappingIssue
 from fhir_mappers.reading import Given, is_error_outcome, unwrap
 
 OPTIONAL = ("conditions", "medications", "allergies", "encounter")
+MAX_RECORDS = 10_000  # of one request: half a second to read
+MAX_DRAFTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Records:
 
 
 def gather(request: HookRequest) -> Records:
-    """The records of a request. Raises Refusal (412) when required data was not given or not readable."""
+    """The records of a request. Raises Refusal: 412 when required data was not given or not readable; 413."""
     given: list[Given] = []
     issues: list[MappingIssue] = []
     unread = {key for key in OPTIONAL if key not in request.prefetch}
@@ -61,9 +63,18 @@ def gather(request: HookRequest) -> Records:
         raise Refusal(412, "not-found", _needed(refused), f"prefetch.{refused[0][0]}")
     drafts = unwrap(request.draft_orders or b"[]", "context.draftOrders")
     failed = tuple(sorted(unread & request.prefetch.keys()))
-    return Records(
-        tuple(given), tuple(drafts.given), tuple(issues + drafts.issues), frozenset(unread), failed
+    return bounded(
+        Records(tuple(given), tuple(drafts.given), tuple(issues + drafts.issues), frozenset(unread), failed)
     )
+
+
+def bounded(records: Records) -> Records:
+    """The same. Raises Refusal (413) when they are more than one request may hold."""
+    for found, most, what in ((records.given, MAX_RECORDS, "records"), (records.drafts, MAX_DRAFTS, "draft orders")):
+        if len(found) > most:
+            text = f"The request holds {len(found)} {what}; at most {most} are read."
+            raise Refusal(413, "too-costly", text)
+    return records
 
 
 def _needed(refused: list[tuple[str, str]]) -> str:

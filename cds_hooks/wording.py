@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fhir_mappers.issues import MappingIssue
@@ -125,8 +126,13 @@ def filled(text: str, assessment: Assessment, brief: bool = False) -> str:
     """A document's sentence with its placeholders: {grade}, {score}, {last_score}, {aside}, {dose id}."""
     if "{" not in text:
         return text
-    text = text.replace("{grade}", headline(assessment, brief)).replace("{score}", _NAMES[assessment.grading.tool])
-    text = text.replace("{last_score}", _last_score(assessment)).replace("{aside}", _aside(assessment))
+    if "{grade}" in text:
+        text = text.replace("{grade}", headline(assessment, brief))
+    text = text.replace("{score}", _NAMES[assessment.grading.tool])
+    if "{last_score}" in text:
+        text = text.replace("{last_score}", _last_score(assessment))
+    if "{aside}" in text:
+        text = text.replace("{aside}", _aside(assessment))
     if "{" not in text:
         return text
     for dose in (*(p.dose for p in assessment.proposals), *(d for c in assessment.checks for d in c.doses)):
@@ -153,18 +159,37 @@ def _aside(assessment: Assessment) -> str:
     return " and ".join(causes) or "another cause"
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every card of one decision says alike: the grade, the findings in short, what is missing."""
+
+    grade: str
+    findings: str
+    missing: str
+
+
+def common_to(assessment: Assessment) -> Common:
+    """Worked out once a decision."""
+    return Common(_grade_paragraph(assessment), _findings(assessment, full=False), _missing(assessment))
+
+
 def detail(
     assessment: Assessment,
     rows: Sequence[Row],
     issues: Sequence[MappingIssue],
     knowledge: Knowledge,
     full: bool,
+    common: Common | None = None,
 ) -> str:
-    """The card's detail, always in this order: grade, findings, missing, what to do, who says so."""
+    """The card's detail, always in this order: grade, findings, missing, what to do, who says so.
+
+    `common` is what every card of one decision says alike.
+    """
+    common = common or common_to(assessment)
     parts = [
-        _grade_paragraph(assessment),
-        _findings(assessment, full),
-        _missing(assessment),
+        common.grade,
+        _findings(assessment, full) if full else common.findings,
+        common.missing,
         _not_read(assessment, issues) if full else "",
         _what_to_do(assessment, rows),
         who_says_so(rows, knowledge),
@@ -342,6 +367,24 @@ def _not_read(assessment: Assessment, issues: Sequence[MappingIssue]) -> str:
         more = f"; and {len(issues) - 5} more" if len(issues) > 5 else ""
         sentences.append(f"Could not be used: {'; '.join(shown)}{more}.")
     return " ".join(sentences)
+
+
+def lesser_corticosteroids(assessment: Assessment) -> str:
+    """Corticosteroids on record that are no ICANS treatment: the suggestion stays and names them (A8)."""
+    snapshot = assessment.snapshot
+    given = [
+        f"{escaped(d.substance)}{'' if d.dose is None else f' {d.dose:g} {d.unit}'} given {age(d.start, snapshot.as_of)}"
+        for d in snapshot.administrations
+        if d.drug_class == "corticosteroid" and timedelta(0) <= snapshot.as_of - d.start <= _LAB_WINDOW
+    ]
+    ordered = [
+        f"{escaped(o.substance)}{'' if o.dose_mg is None else f' {o.dose_mg:g} mg'}"
+        f"{'' if o.interval_hours is None else f' every {o.interval_hours:g} h'} ordered"
+        for o in snapshot.orders
+        if o.drug_class == "corticosteroid" and not o.draft
+    ]
+    found = "; ".join(dict.fromkeys([*given, *ordered]))
+    return f"On record, not counted as treatment of ICANS: {found}. Do not give both without a decision." if found else ""
 
 
 def duplication(named: Sequence[MappingIssue]) -> str:

@@ -27,7 +27,7 @@ class Unreadable(Exception):  # noqa: N818 - a value for the caller, not a failu
     """An element that cannot be used: the message says what was found and what was expected."""
 
 
-_USUAL = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_USUAL = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def exact_time(text: str, zone: tzinfo | None = None) -> datetime:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from fhir_mappers.validation.definitions import definition, other_version_of_element
 
@@ -21,7 +24,18 @@ class DoubledKey(ValueError):  # noqa: N818 - a defect of the record, not of the
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
-    """A record as plain JSON. Raises DoubledKey naming the key; ValueError when it is not strict JSON."""
+    """A record as plain JSON. Raises DoubledKey naming the key; ValueError when it is not strict JSON.
+
+    Decoding keeps one of two equal keys: a record that comes back as it was, byte for byte, has none twice.
+    Only what does not come back (numbers or characters written another way) is looked at key by key.
+    """
+    try:
+        body: dict[str, Any] = msgspec.json.decode(raw)
+        again = msgspec.json.encode(body)
+        if again == raw or again == msgspec.json.format(raw, indent=-1):
+            return body
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # the slow look says what it is
     found: dict[str, Any] = json.loads(raw, object_pairs_hook=_once)
     return found
 
@@ -34,25 +48,30 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _versioned(kind: str, key: str) -> str:
-    version = other_version_of_element(kind, key)
-    return f"{key[:40]} ({version})" if version else key[:40]
-
-
 def noted(record: dict[str, Any]) -> Iterator[str]:
-    """Each oddity of a record in a sentence; none for a clean one."""
+    """Each oddity of a record in a sentence; none for a clean one. What a client named is not repeated."""
     identity = record.get("id")
     if isinstance(identity, str) and not _ID.fullmatch(identity):
         yield f"its id is not a FHIR R4 id (1 to 64 letters, digits, - and .): {len(identity)} characters, read as it is"
     kind = str(record["resourceType"])
-    known = definition(kind).elements
-    unknown = sorted(key for key in record if key.lstrip("_") not in known and key != "fhir_comments")
+    unknown = sorted(record.keys() - _names(kind))
     if unknown:
-        yield f"elements that R4 does not have were passed over: {', '.join(_versioned(kind, key) for key in unknown[:5])}"
-    if "context" in unknown:
-        yield "context (STU3) was taken for the encounter"
-    empty = sorted(key for key, value in record.items() if value is None or value in ("", [], {}))
+        versions = [f"{key} ({version})" for key in unknown if (version := other_version_of_element(kind, key))]
+        of_others = f": {', '.join(versions[:5])}" if versions else ""
+        yield f"{len(unknown)} elements that R4 does not have here were passed over{of_others}"
+        if "context" in unknown:
+            yield "context (STU3) was taken for the encounter"
+    empty = sum(value is None or value == "" or value == [] or value == {} for value in record.values())
     if empty:
-        yield f"empty elements were read as absent: {', '.join(key[:40] for key in empty[:5])}"
-    if any(isinstance(record.get(key), str) and _NO_SECONDS.fullmatch(record[key]) for key in _TIMES):
-        yield "a time without seconds was read as :00"
+        yield f"{empty} empty elements were read as absent"
+    for name in _TIMES:
+        if name in record and isinstance(record[name], str) and _NO_SECONDS.fullmatch(record[name]):
+            yield "a time without seconds was read as :00"
+            break
+
+
+@lru_cache(maxsize=32)
+def _names(kind: str) -> frozenset[str]:
+    """What a record of a type may hold: its elements, and the siblings of primitives."""
+    names = definition(kind).elements
+    return frozenset([*names, *(f"_{name}" for name in names), "fhir_comments"])

@@ -143,7 +143,8 @@ def _unwrap_bundle(raw: bytes, name: str, found: Unwrapped) -> None:
     for index, entry in enumerate(bundle.entry or ()):
         raw = bytes(entry.resource)
         start = raw.find(_TYPE)
-        if entry.search is None and start >= 0 and _OUTCOME not in raw[start : start + 60]:
+        found_by = entry.search
+        if (found_by is None or found_by.mode != "outcome") and start >= 0 and _OUTCOME not in raw[start : start + 60]:
             given.append(Given(raw, entry.fullUrl))
         else:
             _add_entry(found, entry, f"{name}.entry[{index}]")

@@ -27,6 +27,7 @@ from fhir_mappers.quirks import DoubledKey, noted, parsed
 from fhir_mappers.reading import Given, Record, read
 from fhir_mappers.reconciling import ice_from_items, issued, of_one_instant
 from fhir_mappers.views import (
+    ELEMENTS,
     AllergyIntolerance,
     Condition,
     Encounter,
@@ -244,7 +245,8 @@ def _looked_at(
     try:
         body = parsed(record.raw)
     except DoubledKey as doubled:
-        return MappingIssue(record.evidence, f"has the key {str(doubled)[:40]!r} twice: not used"), []
+        key = f"the key {str(doubled)!r}" if str(doubled) in ELEMENTS else "a key"
+        return MappingIssue(record.evidence, f"has {key} twice: not used"), []
     except (ValueError, RecursionError):
         return MappingIssue(record.evidence, "is not strict JSON: not used"), []
     graded = any(isinstance(one, Finding | ChartedGrade) for one in found)

@@ -254,3 +254,11 @@ def elements(kind: str) -> tuple[str, ...]:
 
 
 _CHOICES = ("value", "effective", "medication", "onset", "abatement", "deceased", "performed")
+
+ELEMENTS = frozenset(
+    name
+    for view in list(globals().values())
+    if isinstance(view, type) and issubclass(view, Struct)
+    for name in view.__struct_fields__
+)
+"""Every element name that is read: what may be named in an issue. Any other name may be somebody's."""

@@ -6,7 +6,8 @@ never lowers the bottom (D3, D8; hazard log A1, A14, A17 to A20).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -200,31 +201,25 @@ def _seizure_in_force(
     A seizure holds 24 h after the last one of its cluster, then until a usable score and consciousness
     charted from then on (D3, A20): so time alone never releases it.
     """
+    scored = sorted(f.at for f in usable if f.domain is criteria.tool)
+    roused = sorted(f.at for f in usable if f.domain is Domain.CONSCIOUSNESS and f.proxy is None)
     cluster: list[Finding] = []
     released: datetime | None = None
     for seizure in sorted(seizures, key=lambda f: f.at):
         if released is not None and seizure.at > released:
             cluster = []
         cluster.append(seizure)
-        released = _release(cluster[-1].at, usable, windows, criteria)
+        released = _release(seizure.at + windows.seizure_hold, scored, roused)
     if cluster and (released is None or released > as_of):
         return max(cluster, key=lambda f: (criteria.interval(f), f.at))
     after = [f for f in found if f not in seizures and (not cluster or f.at > cluster[-1].at)]
     return max(after, key=lambda f: f.at, default=None)
 
 
-def _release(last: datetime, usable: Sequence[Finding], windows: Windows, criteria: Criteria) -> datetime | None:
-    """The instant a seizure stops holding; None when no score and consciousness came after its hold."""
-    end = last + windows.seizure_hold
-    scored = _first(f for f in usable if f.domain is criteria.tool and f.at >= end)
-    roused = _first(
-        f for f in usable if f.domain is Domain.CONSCIOUSNESS and f.proxy is None and f.at >= end
-    )
-    return None if scored is None or roused is None else max(scored, roused)
-
-
-def _first(findings: Iterable[Finding]) -> datetime | None:
-    return min((f.at for f in findings), default=None)
+def _release(end: datetime, scored: Sequence[datetime], roused: Sequence[datetime]) -> datetime | None:
+    """The instant a seizure stops holding; None when no score and consciousness came after its hold (times sorted)."""
+    score, rouse = bisect_left(scored, end), bisect_left(roused, end)
+    return None if score == len(scored) or rouse == len(roused) else max(scored[score], roused[rouse])
 
 
 def _proxy_in_force(

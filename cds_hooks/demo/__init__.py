@@ -72,8 +72,8 @@ def _one(name: str, settings: Settings) -> Response:
             asked = {key: value for key, value in ward.request(name).items() if key != "prefetch"}
             authorization = {"access_token": token, "token_type": "Bearer", "expires_in": 3600, "scope": "patient/*.rs", "subject": "demo"}
             answer = json_answer({**asked, "fhirServer": settings.demo_fhir, "fhirAuthorization": authorization})
-    except LookupError as error:
-        raise Refusal(404, "not-found", str(error)) from None
+    except LookupError:
+        raise Refusal(404, "not-found", "There is no such example; GET /demo/examples lists them.") from None
     answer.headers["cache-control"] = "no-store"
     return answer
 
