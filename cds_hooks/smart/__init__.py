@@ -37,6 +37,7 @@ def routes(settings: Settings, knowledge: Knowledge, store: Store, clock: Callab
         Route(f"{visit}/form", pages.form, methods=["GET"]),
         Route(f"{visit}/form", pages.save, methods=["POST"]),
         Route(f"{visit}/episode", pages.episode, methods=["GET"]),
+        Route(f"{visit}/timeline.svg", pages.timeline, methods=["GET"]),
         Route(f"{visit}/file/{{submission}}", pages.file, methods=["GET"]),
         Route(f"{visit}/end", pages.end, methods=["POST"]),
         *(Route(f"/smart/static/{path.name}", static(path), methods=["GET"]) for path in sorted(STATIC.iterdir())),

@@ -42,6 +42,13 @@ class Chart:
     why_not: str | None
     before: Before
     name: str | None
+    call: HookRequest
+    records: Records | None = None
+
+    def as_of(self, instant: datetime, knowledge: Knowledge, site: Site) -> Decision:
+        """The decision as it would have been at an earlier instant."""
+        assert self.records is not None
+        return decide(self.call, self.records, knowledge, as_of=instant, decision_id=uuid4(), site=site)
 
 
 async def read(client: FhirClient, visit: Visit, knowledge: Knowledge, site: Site, as_of: datetime) -> Chart:
@@ -65,7 +72,7 @@ async def read(client: FhirClient, visit: Visit, knowledge: Knowledge, site: Sit
     try:
         records = gather(filled)
     except Refusal as problem:
-        return Chart(None, str(problem.text), before, name)
+        return Chart(None, str(problem.text), before, name, filled)
     if isinstance(responses, bytes):
         found = unwrap(responses, "forms")
         records = Records(
@@ -74,7 +81,7 @@ async def read(client: FhirClient, visit: Visit, knowledge: Knowledge, site: Sit
     decision = await run_in_threadpool(
         decide, filled, records, knowledge, as_of=as_of, decision_id=uuid4(), site=site
     )
-    return Chart(decision, None, before, name)
+    return Chart(decision, None, before, name, filled, records)
 
 
 class _Named(msgspec.Struct):

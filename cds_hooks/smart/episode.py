@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -14,7 +13,9 @@ from markupsafe import Markup
 
 from cds_hooks import wording
 from cds_hooks.decide import Decision
+from cds_hooks.smart.chart import Chart
 from cds_hooks.status import NOT_A_MONITOR, trend_said
+from fhir_mappers.site import Site
 from rules import Assessment, Knowledge
 from rules.grading import DomainGrade
 from rules.trend import curve
@@ -56,7 +57,6 @@ class Episode:
     due: tuple[Due, ...]
     steps: tuple[Step, ...]
     cards: tuple[dict[str, Any], ...]
-    picture: Markup | None
     as_of: str
     note: str = NOT_A_MONITOR
 
@@ -76,7 +76,6 @@ def episode(decision: Decision, knowledge: Knowledge, zone: tzinfo | None) -> Ep
         due=tuple(_due(assessment)),
         steps=tuple(_steps(assessment, knowledge, zone))[-MOST_POINTS:][::-1],
         cards=tuple({**card, "html": rendered(card["detail"])} for card in decision.cards),
-        picture=_picture(assessment, knowledge),
         as_of=_clock(as_of, zone),
     )
 
@@ -138,8 +137,15 @@ def _clock(at: datetime, zone: tzinfo | None) -> str:
     return at.astimezone(zone).strftime("%Y-%m-%d %H:%M") if zone else at.strftime("%Y-%m-%d %H:%M %Z")
 
 
-def _picture(assessment: Assessment, knowledge: Knowledge) -> Markup | None:
-    """The timeline as SVG, where the cohort room is there to draw it."""
-    if find_spec("cds_hooks.cohort") is None or find_spec("cds_hooks.cohort.timeline") is None:
+def picture(chart: Chart, knowledge: Knowledge, site: Site) -> bytes | None:
+    """The timeline as SVG; None where the package is installed without what draws it."""
+    assert chart.decision is not None
+    assert chart.decision.assessment is not None
+    try:
+        timeline = import_module("cds_hooks.timeline")
+    except ImportError:
         return None
-    return Markup(import_module("cds_hooks.cohort.timeline").svg(assessment, knowledge))
+    instants = [point.at for point in curve(chart.decision.assessment, knowledge)][-MOST_POINTS:]
+    points = [chart.as_of(instant, knowledge, site) for instant in instants]
+    drawn: bytes = timeline.picture(points, chart.decision, "Episode", "svg")
+    return drawn

@@ -106,6 +106,7 @@ class Pages:
             await on_disk(kept)  # only what is recorded is shown
         if found.decision is not None and not self.shadow:
             shown = await run_in_threadpool(episode.episode, found.decision, self.knowledge, self.site.zone)
+            visit.picture = await run_in_threadpool(episode.picture, found, self.knowledge, self.site)
         saved = visit.saved.get(request.query_params.get("saved", ""))
         return page(
             "episode",
@@ -116,6 +117,15 @@ class Pages:
             saved=saved,
             submission=request.query_params.get("saved", ""),
         )
+
+    async def timeline(self, request: Request) -> Response:
+        """The picture of the episode shown last."""
+        visit = await self._visit(request)
+        if isinstance(visit, Response):
+            return visit
+        if visit.picture is None:
+            return problem(404, "There is no picture", "Open the episode.")
+        return Response(visit.picture, media_type="image/svg+xml", headers=PAGE_HEADERS)
 
     async def file(self, request: Request) -> Response:
         """What was not written, as a transaction Bundle."""

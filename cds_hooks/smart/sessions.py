@@ -67,6 +67,7 @@ class Visit:
     begun: float
     used: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    picture: bytes | None = None  # the timeline last shown
     saved: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 

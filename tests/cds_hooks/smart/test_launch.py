@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from charts import NOW
 from fhir.resources.R4B.bundle import Bundle
 from smart_server import SECRET
 
@@ -292,3 +296,25 @@ def test_shadow_mode_shows_no_grade_and_records_it_as_such(start: Any) -> None:
     assert "2 records were written" in page.text
     assert "shadow mode" in page.text
     assert "rade 3" not in page.text
+
+
+def test_the_timeline_is_shown_where_it_can_be_drawn(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def picture(points: Any, now: Any, title: str, form: str) -> bytes:
+        asked.append(([one.as_of for one in points], now.as_of, title, form))
+        return b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+    one = start()
+    browser = one.browser()
+    form = one.launch(browser)
+    monkeypatch.setitem(sys.modules, "cds_hooks.timeline", None)  # as if not installed
+    without = browser.get(form.url.replace("/form", "/episode"), timeout=20)
+    assert "timeline.svg" not in without.text
+    assert browser.get(form.url.replace("/form", "/timeline.svg"), timeout=20).status_code == 404
+    monkeypatch.setitem(sys.modules, "cds_hooks.timeline", SimpleNamespace(picture=picture))
+    shown = browser.get(form.url.replace("/form", "/episode"), timeout=20)
+    assert "timeline.svg" in shown.text
+    assert [asked[0][0][-1], asked[0][2:]] == [NOW - timedelta(hours=5), ("Episode", "svg")]
+    drawn = browser.get(form.url.replace("/form", "/timeline.svg"), timeout=20)
+    assert drawn.headers["content-type"].startswith("image/svg+xml")
