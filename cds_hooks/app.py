@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -26,7 +24,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cds_hooks import feedback, fhir_api, hook_request, http_body, metrics, telemetry
+from cds_hooks import feedback, fhir_api, hook_request, http_body, metrics, smart, telemetry
 from cds_hooks.answers import http_error, json_answer, not_recorded, outcome_answer, refused
 from cds_hooks.decide import Decision, decide
 from cds_hooks.fhir_client import FhirClient
@@ -34,19 +32,17 @@ from cds_hooks.http_body import aside
 from cds_hooks.middleware import Cors, RequestLog, SecurityHeaders
 from cds_hooks.prefetch import gather
 from cds_hooks.pseudonym import pseudonym
+from cds_hooks.recording import on_disk
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import SERVICES, Service, discovery
 from cds_hooks.settings import Settings, site
-from cds_hooks.store import FeedbackCount, Store, StoreUnavailable, failures
+from cds_hooks.store import FeedbackCount, Store, StoreUnavailable
 from cds_hooks.trust.guard import Guard, door
 from cds_hooks.warming import warm
 from rules import Knowledge, load_knowledge
 
 Clock = Callable[[], datetime]
 Handler = Callable[[Request], Any]
-T = TypeVar("T")
-
-WAIT = 15.0  # seconds for the store to take a record
 
 
 def create_app(
@@ -65,7 +61,12 @@ def create_app(
         clock or _now,
     )
     app = Starlette(
-        routes=[*_routes(desk), *fhir_api.routes(settings, desk.knowledge), *_demo_routes(settings)],
+        routes=[
+            *_routes(desk),
+            *fhir_api.routes(settings, desk.knowledge),
+            *_demo_routes(settings),
+            *smart.routes(settings, desk.knowledge, desk.store, desk.clock),
+        ],
         middleware=[
             Middleware(RequestLog),
             Middleware(SecurityHeaders, over_https=(settings.base_url or "").startswith("https:")),
@@ -232,16 +233,8 @@ def _both(path: str, handler: Handler, method: str) -> list[BaseRoute]:
 def _demo_routes(settings: Settings) -> list[BaseRoute]:
     if not settings.demo or find_spec("cds_hooks.demo") is None:
         return []
-    routes: list[BaseRoute] = import_module("cds_hooks.demo").routes()
+    routes: list[BaseRoute] = import_module("cds_hooks.demo").routes(settings)
     return routes
-
-
-async def on_disk(kept: Future[T]) -> T:
-    """Wait until it is recorded. Raises StoreUnavailable, also when the store does not answer in time."""
-    try:
-        return await asyncio.wait_for(asyncio.wrap_future(kept), WAIT)
-    except TimeoutError:
-        raise StoreUnavailable(failures.SLOW) from None
 
 
 def _now() -> datetime:

@@ -13,6 +13,7 @@ from uuid import UUID
 from cds_hooks.cards import cards
 from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import Records
+from cds_hooks.smart_link import linked
 from cds_hooks.status import status_cards
 from fhir_mappers.issues import MappingIssue
 from fhir_mappers.site import ANYWHERE, Site
@@ -64,6 +65,7 @@ def decide(
         found = cards(
             decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge, site.orders
         )
+    found = linked(found, site.smart_launch, decision_id)
     record = report(assessment, everything, knowledge, request.patient_id, site.codes.site_maps if site.codes else ())
     return Decision(decision_id, as_of, found, record, assessment, everything)
 

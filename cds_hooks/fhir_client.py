@@ -105,6 +105,19 @@ class FhirClient:
                 failed[key] = f"did not answer within {round(self._budget * 1000)} ms" if found == LATE else found
         return replace(request, prefetch={**request.prefetch, **had}, unfetched=failed)
 
+    async def also(self, request: HookRequest, query: str) -> bytes | str:
+        """One more search of this patient's records: the Bundle, or the words for why not. Within the budget."""
+        why_not = self._why_not(request)
+        if why_not is not None:
+            return why_not
+        call = Call(self._budget)
+        task = asyncio.get_running_loop().run_in_executor(self._pool, self._read, query, request, call)
+        await asyncio.wait([task], timeout=self._budget)
+        if task.done():
+            return task.result()
+        call.abort()
+        return LATE
+
     def _why_not(self, request: HookRequest) -> str | None:
         """Why the server is not asked at all; empty where nobody would expect it."""
         if request.fhir_server is None or request.access_token is None:

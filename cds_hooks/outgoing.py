@@ -1,4 +1,4 @@
-"""The one door outwards: a GET with a deadline and a byte limit, that follows nothing and keeps no secret.
+"""The one door outwards: a request with a deadline and a byte limit, that follows nothing and keeps no secret.
 
 A server that drips its answer byte by byte is cut off at the deadline too: `Call.abort` shuts its socket.
 """
@@ -133,13 +133,49 @@ class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignor
         return False
 
 
+def proxies_for(host: str, url: str) -> dict[str, str]:
+    """The proxies of the environment; none towards this machine."""
+    return {} if is_loopback(host) else dict(get_environ_proxies(url))
+
+
+def is_transport_error(problem: BaseException) -> bool:
+    """Whether a request failed on its way, or was answered with an error status."""
+    return isinstance(problem, requests.RequestException | HTTPError | OSError)
+
+
 def get(using: requests.Session, url: str, headers: Mapping[str, str], call: Call, limit: int) -> Answer:
     """One GET. Raises NotHad: not reachable, too late, redirected, too long, encoded."""
-    proxies = {} if is_loopback(urlsplit(url).hostname or "") else get_environ_proxies(url)
+    return _exchanged(using, "GET", url, headers, call, limit, None)
+
+
+def post(
+    using: requests.Session, url: str, headers: Mapping[str, str], call: Call, limit: int, body: bytes
+) -> Answer:
+    """One POST. Raises NotHad as `get` does: whether it was taken is then not known."""
+    return _exchanged(using, "POST", url, headers, call, limit, body)
+
+
+def _exchanged(
+    using: requests.Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    call: Call,
+    limit: int,
+    body: bytes | None,
+) -> Answer:
+    proxies = proxies_for(urlsplit(url).hostname or "", url)
     _IN_USE.call = call
     try:
-        with using.get(
-            url, headers=headers, timeout=call.left, allow_redirects=False, stream=True, proxies=proxies
+        with using.request(
+            method,
+            url,
+            headers=headers,
+            data=body,
+            timeout=call.left,
+            allow_redirects=False,
+            stream=True,
+            proxies=proxies,
         ) as answer:
             call.left  # noqa: B018  (an aborted read looks like the end of the answer)
             if 300 <= answer.status_code < 400:

@@ -31,6 +31,8 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> int:
 
     Raises CannotServe: port taken, bad document, database not to be opened.
     """
+    if workers > 1 and settings.smart_servers is not None:
+        raise CannotServe("SMART logins live in the memory of one process: serve with --workers 1, or leave ICANS_SMART_SERVERS out.")
     with _listening(host, port) as listener:
         settings = placed(settings, host, listener.getsockname()[1])
         try:

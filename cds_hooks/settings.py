@@ -42,6 +42,9 @@ EXPECTED = {
     "cors_origins": "origins such as https://ehr.example.org, separated by commas, or *",
     "rate_limit": "a whole number of requests a minute for each client; 0 for no limit",
     "fetch_ms": "milliseconds from 1 to 10000",
+    "demo_fhir": "the base URL of a FHIR server of this machine with synthetic patients, such as http://127.0.0.1:8181/fhir",
+    "smart_servers": "the path of a JSON file: a list of objects with iss, client_id and optionally client_secret_file and name",
+    "smart_launch_url": "the absolute URL at which an EHR launches the SMART app, such as https://cds.example.org/smart/launch",
 }
 
 
@@ -72,6 +75,10 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
     rate_limit: int | None = Field(default=None, ge=0)  # requests a minute
     fetch_ms: int = Field(default=500, ge=1, le=10_000)
+    demo_fhir: str | None = None
+    demo_token: SecretStr | None = None  # sent to the browser of the demo page: synthetic patients only
+    smart_servers: Path | None = None
+    smart_launch_url: str | None = None
 
     @property
     def zone(self) -> ZoneInfo | None:
@@ -107,7 +114,7 @@ class Settings(BaseSettings):
             raise ValueError
         return trust
 
-    @field_validator("clients")
+    @field_validator("clients", "smart_servers")
     @classmethod
     def _a_file(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_file():
@@ -123,6 +130,18 @@ class Settings(BaseSettings):
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError
         return url.rstrip("/").removesuffix("/cds-services")
+
+    @field_validator("demo_fhir")
+    @classmethod
+    def _of_this_machine(cls, url: str | None) -> str | None:
+        if url is not None and not is_loopback(urlsplit(plain_url(url)).hostname or ""):
+            raise ValueError
+        return None if url is None else plain_url(url)
+
+    @field_validator("smart_launch_url")
+    @classmethod
+    def _absolute(cls, url: str | None) -> str | None:
+        return None if url is None else plain_url(url)
 
     @field_validator("fhir_servers", "cors_origins", mode="before")
     @classmethod
@@ -207,10 +226,10 @@ def load() -> Settings:
 def site(chosen: Settings) -> Site:
     """How records are read here. Raises SettingsError when a concept map cannot be used."""
     if not chosen.concept_maps:
-        return Site(chosen.zone, orders=order_codes(chosen.order_codes))
+        return Site(chosen.zone, orders=order_codes(chosen.order_codes), smart_launch=chosen.smart_launch_url)
     try:
         codes = with_site_maps(load_terminology(), chosen.concept_maps)
-        return Site(chosen.zone, codes, order_codes(chosen.order_codes))
+        return Site(chosen.zone, codes, order_codes(chosen.order_codes), chosen.smart_launch_url)
     except (ConceptMapError, OSError) as problem:
         raise SettingsError(f"{PREFIX}CONCEPT_MAPS: {problem}") from None
 
@@ -239,6 +258,6 @@ def _said(name: str, value: Any) -> str:
     shown = re.sub(r"//[^/@]*@", "//***@", str(value))  # a database URL may hold a password
     if name in ("protocol", "concept_maps", "fhir_servers", "cors_origins"):
         shown = re.sub(r"//[^/@]*@", "//***@", os.environ.get(f"{PREFIX}{name.upper()}", shown))
-    if name == "patient_key":
+    if name in ("patient_key", "demo_token"):
         shown = "***"
     return f"{PREFIX}{name.upper()}={shown}: expected {EXPECTED.get(name, 'another value')}"

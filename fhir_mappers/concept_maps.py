@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fhir_mappers.codes import VALUE_SETS, Substance, Terminology
+from fhir_mappers.codes import VALUE_SETS, Substance, Terminology, load_terminology
 from fhir_mappers.value_sets import LOINC, SNOMED_CT, loinc_check_digit_ok, verhoeff_ok
 from rules.documents import DocumentRef
 
@@ -114,6 +114,22 @@ def with_site_maps(base: Terminology, paths: Sequence[Path]) -> Terminology:
         else:
             concepts[row.meaning.value_set, row.meaning.question, row.system, row.code] = row.meaning.concept
     return replace(base, concepts=concepts, substances=substances, prompts=prompts, site_maps=tuple(documents))
+
+
+SiteCodings = Mapping[tuple[str, str, str], Mapping[str, str]]
+"""A site's own coding by value set, question ("" for an observation) and concept of ours: the maps read backwards."""
+
+
+def site_codings(codes: Terminology | None) -> SiteCodings:
+    """What a site calls our questions and answers, for what is written. The code mapped first, where several are."""
+    if codes is None:
+        return {}
+    shipped = load_terminology().concepts
+    found: dict[tuple[str, str, str], Mapping[str, str]] = {}
+    for (value_set, question, system, code), concept in codes.concepts.items():
+        if value_set in ("observations", "answers") and (value_set, question, system, code) not in shipped:
+            found.setdefault((value_set, question, concept), {"system": system, "code": code})
+    return found
 
 
 def _body(content: bytes, name: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ ICE_POINTS = (
 CAPD_ITEMS = tuple(f"capd-{number}" for number in range(1, 9))
 CAPD_MOST = 4
 """Points of one CAPD item: 0 to 4, as the form scores it."""
-_DOMAINS = {
+OTHER_DOMAINS = {
     "consciousness": Domain.CONSCIOUSNESS,
     "seizure": Domain.SEIZURE,
     "motor": Domain.MOTOR,
@@ -52,12 +52,12 @@ def mapped(response: QuestionnaireResponse, evidence: str, chart: Chart) -> Iter
         if response.authored is None:
             raise Unreadable("no authored time; an exact time with its offset was expected")
         at = chart.past(exact_time(response.authored, chart.zone))
-        answers = dict(_answers(response.item or ()))
+        answers = dict(answers_of(response.item or ()))
         yield from _score(tool, answers, at, evidence, chart)
     except Unreadable as problem:
         yield MappingIssue(evidence, f"{tool.value.upper()} form: {problem}", tool.value)
         return
-    for link, domain in _DOMAINS.items():
+    for link, domain in OTHER_DOMAINS.items():
         try:
             if link in answers:
                 yield Finding(domain, _coded(link, answers[link], chart), at, evidence)
@@ -65,7 +65,7 @@ def mapped(response: QuestionnaireResponse, evidence: str, chart: Chart) -> Iter
             yield MappingIssue(evidence, f"{link}: {problem}", domain.value)
 
 
-def _answers(items: tuple[Item, ...]) -> Iterator[tuple[str, Answer]]:
+def answers_of(items: tuple[Item, ...]) -> Iterator[tuple[str, Answer]]:
     """Every answered item by its linkId, groups opened. Raises Unreadable for two answers to one item."""
     seen: set[str] = set()
     for item in items:
@@ -74,7 +74,7 @@ def _answers(items: tuple[Item, ...]) -> Iterator[tuple[str, Answer]]:
                 raise Unreadable(f"item {item.linkId[:40]!r} has two answers; one was expected")
             seen.add(item.linkId)
             yield item.linkId, item.answer[0]
-        yield from _answers(item.item or ())
+        yield from answers_of(item.item or ())
 
 
 def _score(tool: Domain, answers: Mapping[str, Answer], at: datetime, evidence: str, chart: Chart) -> Iterator[Mapped]:

@@ -13,12 +13,14 @@ from fhir_mappers.resources_out import SiteCodes
 class Site:
     """`zone` None: a time without an offset is refused. `codes` None: the terminology as it ships.
 
-    `orders` are the site's preference-list codes, by the id of a dose, a drug or a request.
+    `orders` are the site's preference-list codes, by the id of a dose, a drug or a request. `smart_launch` is
+    the launch URL that cards link to; None: no link.
     """
 
     zone: tzinfo | None = None
     codes: Terminology | None = None
     orders: SiteCodes = field(default_factory=dict)
+    smart_launch: str | None = None
 
 
 ANYWHERE = Site()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +17,9 @@ from starlette.routing import Route
 
 from cds_hooks import examples
 from cds_hooks.answers import json_answer
+from cds_hooks.demo import ward
 from cds_hooks.refusal import Refusal
+from cds_hooks.settings import Settings
 
 FOLDER = Path(__file__).parent
 PAGE = "demo.html"
@@ -30,11 +33,16 @@ HEADERS = {
 }
 
 
-def routes() -> list[Route]:
-    """The page, its files, and the examples it shows."""
+def routes(settings: Settings) -> list[Route]:
+    """The page, its files, and the examples it shows; with a FHIR server, the ward that is on it."""
+    page = _sends(FOLDER / PAGE, settings.demo_fhir)
+
+    def one(request: Request) -> Response:
+        return _one(request.path_params["name"], settings)
+
     return [
-        Route("/demo", _sends(FOLDER / PAGE)),
-        Route("/demo/", _sends(FOLDER / PAGE)),
+        Route("/demo", page),
+        Route("/demo/", page),
         *(Route(f"/demo/static/{path.name}", _sends(path)) for path in files() if path.name != PAGE),
         Route("/demo/examples", listed),
         Route("/demo/examples/{name}", one),
@@ -51,21 +59,34 @@ def listed(_: Request) -> Response:
     return json_answer([_entry(name) for name in examples.names()])
 
 
-def one(request: Request) -> Response:
-    """The hook request of an example, its times shifted to now. Raises Refusal (404)."""
+def _one(name: str, settings: Settings) -> Response:
+    """The hook request of an example, its times shifted to now; with a FHIR server, how to read its chart there.
+
+    Raises Refusal (404).
+    """
     try:
-        answer = json_answer(examples.shifted(request.path_params["name"]))
+        if settings.demo_fhir is None:
+            answer = json_answer(examples.shifted(name))
+        else:
+            token = settings.demo_token.get_secret_value() if settings.demo_token is not None else ""
+            asked = {key: value for key, value in ward.request(name).items() if key != "prefetch"}
+            authorization = {"access_token": token, "token_type": "Bearer", "expires_in": 3600, "scope": "patient/*.rs", "subject": "demo"}
+            answer = json_answer({**asked, "fhirServer": settings.demo_fhir, "fhirAuthorization": authorization})
     except LookupError:
         raise Refusal(404, "not-found", "There is no such example; GET /demo/examples lists them.") from None
     answer.headers["cache-control"] = "no-store"
     return answer
 
 
-def _sends(path: Path) -> Callable[[Request], Response]:
+def _sends(path: Path, fhir: str | None = None) -> Callable[[Request], Response]:
     content = path.read_bytes()
+    headers = dict(HEADERS)
+    if fhir is not None:
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(fhir))
+        headers["content-security-policy"] += f"; connect-src 'self' {origin}"
 
     def send(_: Request) -> Response:
-        return Response(content, media_type=TYPES[path.suffix], headers=HEADERS)
+        return Response(content, media_type=TYPES[path.suffix], headers=headers)
 
     return send
 

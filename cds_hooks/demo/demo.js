@@ -3,12 +3,15 @@
 import { renderCard } from "./cards.js";
 import { dosage, drug, reference, renderChart } from "./chart.js";
 import { byId, el, refreshTimes, uuid } from "./dom.js";
+import * as live from "./live.js";
 import * as wire from "./wire.js";
 
 const ward = {
   examples: [],
   example: null, // the entry chosen
-  request: null, // its hook request; prefetch is the chart
+  request: null, // its hook request
+  chart: null, // what the page shows: its prefetch, or what the FHIR server holds
+  called: "order-sign", // the hook called last: its cards get the feedback
   drafts: [], // {order, from}: `from` is the suggestion that drafted it
   changed: new Set(), // references of chart orders changed here
   call: 0, // answers to an earlier call are dropped
@@ -65,18 +68,20 @@ async function choose(name) {
   const answer = await fetch(`/demo/examples/${encodeURIComponent(name)}`);
   if (call !== ward.call) return;
   if (!answer.ok) throw new Error(`The chart of ${name} could not be loaded (${answer.status}).`);
-  ward.request = await answer.json();
+  const request = await answer.json();
+  const chart = request.fhirServer && !request.prefetch ? await live.chart(request) : request.prefetch;
   if (call !== ward.call) return;
+  Object.assign(ward, { request, chart });
   ward.example = ward.examples.find((entry) => entry.name === name);
   ward.drafts = ward.request.context.draftOrders.entry.map((entry) => ({ order: entry.resource, from: null }));
   show();
 }
 
 function clear() {
-  Object.assign(ward, { request: null, drafts: [], changed: new Set() });
+  Object.assign(ward, { request: null, chart: null, drafts: [], changed: new Set() });
   byId("chart").replaceChildren(el("p", { class: "quiet" }, "Loading the chart…"));
   byId("drafts").replaceChildren();
-  byId("sign").disabled = byId("reset").disabled = true;
+  for (const name of ["sign", "select", "view", "reset"]) byId(name).disabled = true;
   answered("No order has been signed yet.");
   wire.forget();
 }
@@ -84,13 +89,23 @@ function clear() {
 // ---- the chart and the drafts
 
 function show() {
-  byId("chart").replaceChildren(...renderChart(ward.request.prefetch, ward.example, ward.changed).filter(Boolean));
+  byId("chart").replaceChildren(...renderChart(ward.chart, ward.example, ward.changed).filter(Boolean));
   byId("drafts").replaceChildren(...ward.drafts.map(draftRow));
   const count = ward.drafts.length;
-  byId("sign").disabled = count === 0;
-  byId("reset").disabled = false;
+  enable();
+  byId("server").textContent = isLive()
+    ? `The chart is on ${ward.request.fhirServer}. The service is sent no data: it fetches what it needs with the token of the call.`
+    : "The chart is sent along with every call.";
   byId("signing-note").textContent =
     count === 0 ? "Nothing to sign." : `${count} draft ${count === 1 ? "order" : "orders"}. Signing asks the service; nothing is given.`;
+}
+
+const isLive = () => Boolean(ward.request?.fhirServer && !ward.request.prefetch);
+
+function enable() {
+  const none = ward.drafts.length === 0;
+  byId("sign").disabled = byId("select").disabled = none;
+  byId("view").disabled = byId("reset").disabled = false;
 }
 
 function draftRow(draft) {
@@ -117,19 +132,21 @@ function altered() {
 
 // ---- signing
 
-async function sign() {
+async function ask(hook) {
   const call = (ward.call += 1);
-  const context = ward.request.context;
-  const entry = ward.drafts.map(({ order }) => ({ resource: order }));
+  const { draftOrders, selections, ...common } = ward.request.context;
+  const drafted = { ...draftOrders, entry: ward.drafts.map(({ order }) => ({ resource: order })) };
+  const context = {
+    "patient-view": common,
+    "order-select": { ...common, draftOrders: drafted, selections: ward.drafts.map(({ order }) => reference(order)) },
+    "order-sign": { ...common, draftOrders: drafted },
+  }[hook];
   answered("Asking the service…");
-  byId("sign").disabled = true;
-  const answer = await wire.sign({
-    ...ward.request,
-    hookInstance: uuid(),
-    context: { ...context, draftOrders: { ...context.draftOrders, entry } },
-  });
+  byId("sign").disabled = byId("select").disabled = byId("view").disabled = true;
+  const answer = await wire.call({ ...ward.request, hook, hookInstance: uuid(), context });
   if (call !== ward.call) return;
-  byId("sign").disabled = ward.drafts.length === 0;
+  ward.called = hook;
+  enable();
   const cards = answer.ok ? answer.body?.cards : null;
   if (!Array.isArray(cards)) answered(`Error, ${answer.ms} ms`, problem(answer));
   else if (!cards.length) answered(`No cards, ${answer.ms} ms`, nothing());
@@ -169,7 +186,12 @@ function problem({ status, body }) {
 
 const doing = {
   async accept(card, suggestion) {
-    const done = (suggestion.actions ?? []).map((action) => apply(action, suggestion));
+    const done = [];
+    for (const action of suggestion.actions ?? []) {
+      const there = isLive() && action.type !== "delete" ? await live.applied(ward.request, action) : null;
+      done.push(apply(there?.id ? { ...action, resource: there } : action, suggestion, Boolean(there)));
+    }
+    if (isLive()) ward.chart = await live.chart(ward.request);
     altered();
     const line = `Accepted. ${done.join(" ")}`;
     if (!card.uuid || !suggestion.uuid) return `${line} No feedback sent: the card names no uuid.`;
@@ -183,23 +205,24 @@ const doing = {
 };
 
 async function told(item) {
-  const answer = await wire.feedback({ ...item, outcomeTimestamp: new Date().toISOString() });
+  const answer = await wire.feedback(ward.called, { ...item, outcomeTimestamp: new Date().toISOString() });
   if (answer.ok) return "Feedback recorded.";
   const why = answer.body?.issue?.[0]?.diagnostics ?? (answer.status ? `status ${answer.status}` : "no answer");
   return `Feedback was NOT recorded: ${why}`;
 }
 
 // Does the action on this page's own drafts and chart; says what was done.
-function apply({ type, resource, resourceId, description }, { label }) {
+function apply({ type, resource, resourceId, description }, { label }, onServer) {
   if (type === "delete") {
     const gone = [resourceId].flat();
     ward.drafts = ward.drafts.filter(({ order }) => !gone.includes(reference(order)));
     return "The draft was removed.";
   }
-  if (type === "update" && replaced(resource, label)) return `${drug(resource)}: the order is now ${resource.status}.`;
+  const where = onServer ? " It is on the FHIR server." : "";
+  if (type === "update" && replaced(resource, label)) return `${drug(resource)}: the order is now ${resource.status}.${where}`;
   if (type === "create" || type === "update") {
     ward.drafts.push({ order: { ...resource, id: resource.id ?? `draft-${uuid().slice(0, 8)}` }, from: "New, from a suggestion" });
-    return `${drug(resource)} was added to the orders to sign.`;
+    return `${drug(resource)} was added to the orders to sign.${where}`;
   }
   return `Not done: ${description ?? type}.`;
 }
@@ -211,7 +234,7 @@ function replaced(resource, label) {
     Object.assign(draft, { order: resource, from: `Changed: ${label}` });
     return true;
   }
-  const entry = ward.request.prefetch.medications?.entry?.find((one) => one.resource && reference(one.resource) === wanted);
+  const entry = ward.chart.medications?.entry?.find((one) => one.resource && reference(one.resource) === wanted);
   if (!entry) return false;
   entry.resource = resource;
   ward.changed.add(wanted);
@@ -224,7 +247,9 @@ function failed(error) {
   answered("Error", el("div", { class: "error", role: "alert" }, el("h3", {}, "The page could not go on"), el("p", {}, error.message)));
 }
 
-byId("sign").addEventListener("click", () => sign().catch(failed));
+for (const [button, hook] of [["sign", "order-sign"], ["select", "order-select"], ["view", "patient-view"]]) {
+  byId(button).addEventListener("click", () => ask(hook).catch(failed));
+}
 byId("reset").addEventListener("click", () => choose(ward.example.name).catch(failed));
 addEventListener("hashchange", () => {
   const asked = location.hash.slice(1);

@@ -2,22 +2,27 @@
 
 import { byId, el } from "./dom.js";
 
-const SERVICE = "/cds-services/icans-order-sign";
-const KEPT = 12; // exchanges on the page
+const SERVICES = "/cds-services/icans-";
+const KEPT = 24; // exchanges on the page
 
-export const sign = (request) => post(SERVICE, request);
-export const feedback = (item) => post(`${SERVICE}/feedback`, { feedback: [item] });
+export const call = (request) => send("POST", `${SERVICES}${request.hook}`, request, "application/json");
+export const feedback = (hook, item) => send("POST", `${SERVICES}${hook}/feedback`, { feedback: [item] }, "application/json");
+
+// One call of the FHIR server, with the token of the demo.
+export const fhir = (server, token, method, path, content) =>
+  send(method, `${server}/${path}`, content, "application/fhir+json", { Authorization: `Bearer ${token}` });
 
 // {ok, status, ms, body}; body is null if the answer is no JSON, status 0 if there was no answer.
-async function post(path, content) {
-  const sent = JSON.stringify(content);
+async function send(method, path, content, type, more = {}) {
+  const sent = content === undefined ? "" : JSON.stringify(content);
   const began = performance.now();
-  const exchange = { path, sent, status: 0, ms: 0, received: "" };
+  const exchange = { method, path, sent, status: 0, ms: 0, received: "" };
   try {
     const answer = await fetch(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
-      body: sent,
+      method,
+      headers: { ...(sent && { "Content-Type": type }), Accept: type, ...more },
+      body: sent || undefined,
+      cache: "no-store",
     });
     exchange.status = answer.status;
     exchange.received = await answer.text();
@@ -27,7 +32,7 @@ async function post(path, content) {
   }
   exchange.ms = Math.max(1, Math.round(performance.now() - began));
   show(exchange);
-  return { ok: exchange.status === 200, status: exchange.status, ms: exchange.ms, body: parsed(exchange.received) };
+  return { ok: exchange.status >= 200 && exchange.status < 300, status: exchange.status, ms: exchange.ms, body: parsed(exchange.received) };
 }
 
 export function forget() {
@@ -35,7 +40,7 @@ export function forget() {
   byId("wire-empty").hidden = false;
 }
 
-function show({ path, sent, status, ms, received }) {
+function show({ method, path, sent, status, ms, received }) {
   byId("wire-empty").hidden = true;
   const list = byId("exchanges");
   for (const open of list.querySelectorAll("details[open]")) open.open = false;
@@ -46,8 +51,8 @@ function show({ path, sent, status, ms, received }) {
       el(
         "p",
         { class: "line" },
-        el("code", {}, `POST ${path}`),
-        el("span", { class: `tag ${status === 200 ? "" : "failed"}` }, status === 0 ? "no answer" : String(status)),
+        el("code", {}, `${method} ${path}`),
+        el("span", { class: `tag ${status >= 200 && status < 300 ? "" : "failed"}` }, status === 0 ? "no answer" : String(status)),
         el("span", { class: "ms" }, `${ms} ms`),
       ),
       body("Request", sent, false),

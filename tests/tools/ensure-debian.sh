@@ -1,11 +1,12 @@
 #!/bin/sh
-# What the tests need beside Python: Chromium with a font, PostgreSQL; `bench` needs wrk too.
+# What the tests need beside Python: Chromium with a font, PostgreSQL, npm; `bench` needs wrk too.
 # Installs what is missing where that is allowed, else says how.
 set -eu
 
 missing=""
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || missing="chromium fonts-dejavu"
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 if [ "${1:-}" = bench ] && ! command -v wrk >/dev/null 2>&1; then
     missing="$missing wrk"
 fi
