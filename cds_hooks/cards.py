@@ -119,6 +119,9 @@ def _card(
     named = named_in_words(row, desk.assessment, desk.issues)
     if named:
         said = f"{said}\n\n{wording.duplication(named)}"
+    lesser = wording.lesser_corticosteroids(desk.assessment) if topic.id == "corticosteroid" and row.therapies else ""
+    if lesser:
+        said = f"{said}\n\n{lesser}"
     worst = min((row, *joined), key=_urgency)
     summary = wording.summary(row if worst.indicator == row.indicator else worst, desk.assessment)
     card = _made(desk, advice.protocol, topic, worst.indicator or "info", summary, said, [*rows, *joined])

@@ -22,10 +22,15 @@ _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @db.command()
 def upgrade() -> None:
     """Create the tables of ICANS_DATABASE_URL, or bring them up to date."""
-    from cds_hooks.store.engine import HEAD, opened, shown
+    from cds_hooks.store.engine import HEAD, StoreError, opened, shown
+    from cds_hooks.trust.replay import UsedTokens
 
     url = _url()
     _engine(lambda: opened(url, upgrade=True)).dispose()
+    try:
+        UsedTokens(url).close()
+    except StoreError as error:
+        raise _stop(str(error), 1) from None
     print(f"icans-cds: {shown(url)} is at {HEAD}")
 
 

@@ -369,6 +369,24 @@ def _not_read(assessment: Assessment, issues: Sequence[MappingIssue]) -> str:
     return " ".join(sentences)
 
 
+def lesser_corticosteroids(assessment: Assessment) -> str:
+    """Corticosteroids on record that are no ICANS treatment: the suggestion stays and names them (A8)."""
+    snapshot = assessment.snapshot
+    given = [
+        f"{escaped(d.substance)}{'' if d.dose is None else f' {d.dose:g} {d.unit}'} given {age(d.start, snapshot.as_of)}"
+        for d in snapshot.administrations
+        if d.drug_class == "corticosteroid" and timedelta(0) <= snapshot.as_of - d.start <= _LAB_WINDOW
+    ]
+    ordered = [
+        f"{escaped(o.substance)}{'' if o.dose_mg is None else f' {o.dose_mg:g} mg'}"
+        f"{'' if o.interval_hours is None else f' every {o.interval_hours:g} h'} ordered"
+        for o in snapshot.orders
+        if o.drug_class == "corticosteroid" and not o.draft
+    ]
+    found = "; ".join(dict.fromkeys([*given, *ordered]))
+    return f"On record, not counted as treatment of ICANS: {found}. Do not give both without a decision." if found else ""
+
+
 def duplication(named: Sequence[MappingIssue]) -> str:
     """Why no drug is suggested: a record may hold it already."""
     records = ", ".join(f"{escaped(i.evidence, 80)} ({escaped(i.named or '')})" for i in named)

@@ -102,10 +102,7 @@ def corrected_order(raw: bytes, dose: Dose, oral: bool) -> dict[str, Any] | None
     concept = order.get("medicationCodeableConcept")
     if isinstance(concept, dict):
         corrected["medicationCodeableConcept"] = {**concept, "text": f"{dose.substance} {_said(dose, oral)}"}
-    try:
-        return _checked(corrected)
-    except ValidationError:
-        return None
+    return corrected if _is_valid(raw, f"{dose.id} {dose.text} {oral}", corrected) else None
 
 
 def _said(dose: Dose, oral: bool) -> str:
@@ -123,19 +120,19 @@ def with_status(raw: bytes, status: str) -> dict[str, Any] | None:
     if isinstance(tags, list) and any(isinstance(t, dict) and t.get("code") == "SUBSETTED" for t in tags):
         return None
     changed = {**order, "status": status}
-    return changed if _is_valid(raw, changed) else None
+    return changed if _is_valid(raw, status, changed) else None
 
 
 _SEEN: dict[bytes, bool] = {}
 _MOST_SEEN = 4096
 
 
-def _is_valid(raw: bytes, changed: dict[str, Any]) -> bool:
+def _is_valid(raw: bytes, change: str, changed: dict[str, Any]) -> bool:
     """Whether a changed order is valid R4. The same order comes with every signing: it is judged once.
 
-    Kept is a digest of its bytes, never the order.
+    Kept is a digest of its bytes and of the change, never the order.
     """
-    digest = hashlib.sha256(str(changed["status"]).encode() + raw).digest()
+    digest = hashlib.sha256(change.encode() + b"\n" + raw).digest()
     known = _SEEN.get(digest)
     if known is None:
         try:

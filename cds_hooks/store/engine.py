@@ -29,7 +29,7 @@ def opened(url: str, *, upgrade: bool | None = None) -> Engine:
     `upgrade`: whether to bring old tables up to date; None: SQLite yes, PostgreSQL no.
     """
     try:
-        engine = _engine(make_url(url))
+        engine = connecting(make_url(url))
         with engine.connect() as connection:
             found = _revision(connection)
         if found is None or found < HEAD:  # newer tables only have more columns
@@ -65,8 +65,8 @@ def shown(url: str) -> str:
         return "of ICANS_DATABASE_URL"
 
 
-def _engine(url: URL) -> Engine:
-    """hide_parameters: what is stored must not come back in an error message."""
+def connecting(url: URL) -> Engine:
+    """An engine that has not connected yet. hide_parameters: what is stored must not come back in an error message."""
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     backend = url.get_backend_name()

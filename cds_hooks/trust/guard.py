@@ -9,12 +9,14 @@ from time import time
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cds_hooks.answers import outcome_answer
+from cds_hooks.answers import not_recorded, outcome_answer
 from cds_hooks.refusal import Refusal
 from cds_hooks.settings import EXPECTED, Settings, SettingsError
+from cds_hooks.store import StoreUnavailable
 from cds_hooks.trust import clients, tokens
 from cds_hooks.trust.clients import Client
 from cds_hooks.trust.keys import Key
@@ -69,6 +71,8 @@ class Door:
         except Distrust as why:
             log["refused"] = f"token: {why}"
             return _limited(self._strangers.wait(address), log) or _unauthorized()
+        except StoreUnavailable as error:  # whether the token was used before cannot be known
+            return not_recorded(Request(scope), error)
         log["client"] = caller.iss
         return _limited(self.rate.wait(caller.iss), log)
 

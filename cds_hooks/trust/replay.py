@@ -8,6 +8,7 @@ an hour. With SQLite a file of its own, beside the database, so that it never wa
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import threading
 from time import time
 from typing import Any
@@ -15,10 +16,11 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Table, create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from cds_hooks.store import StoreError
+from cds_hooks.store import StoreError, StoreUnavailable, failures
+from cds_hooks.store.engine import connecting, embedded_file
 
 CLEAN_EVERY = 60.0  # seconds
 METADATA = MetaData()
@@ -29,7 +31,7 @@ USED = Table(
     Column("until", BigInteger, nullable=False),  # Unix seconds
     Index("used_tokens_until", "until"),
 )
-_POSTGRESQL = postgresql.insert(USED).on_conflict_do_nothing()
+_POSTGRESQL = postgresql.insert(USED).on_conflict_do_nothing().returning(USED.c.until)
 _SQLITE = "INSERT OR IGNORE INTO used_tokens (id, until) VALUES (?, ?)"
 
 
@@ -42,26 +44,36 @@ class UsedTokens:
             self._engine = _engine(make_url(database_url))
             METADATA.create_all(self._engine)
         except (SQLAlchemyError, ImportError) as error:
-            why = str(getattr(error, "orig", None) or error).strip()
-            raise StoreError(f"The store of used tokens cannot be opened: {why}") from error
+            why = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            raise StoreError(f"The store of used tokens cannot be opened: {why}; run icans-cds db upgrade.") from error
         self.local = self._engine.dialect.name == "sqlite"  # about 20 us: no thread is needed
         self._sqlite = self._engine.raw_connection().driver_connection if self.local else None
         self._lock = threading.Lock()
         self._cleaned = 0.0
 
     def first_use(self, issuer: str, jti: str, until: int) -> bool:
-        """True the first time, False ever after until `until`. Raises the database's error when it cannot be known."""
+        """True the first time, False ever after until `until`. Raises StoreUnavailable when it cannot be known."""
         identity = hashlib.sha256(f"{len(issuer)}:{issuer}{jti}".encode()).digest()
-        now = time()
-        with self._lock:
-            if now - self._cleaned > CLEAN_EVERY:
-                self._cleaned = now
-                with self._engine.begin() as connection:
-                    connection.execute(USED.delete().where(USED.c.until < int(now)))
+        try:
+            self._clean(time())
             if self._sqlite is not None:  # straight to the driver: a quarter of the time
-                return bool(self._sqlite.execute(_SQLITE, (identity, until)).rowcount == 1)
-        with self._engine.begin() as connection:
-            return connection.execute(_POSTGRESQL, {"id": identity, "until": until}).rowcount == 1
+                with self._lock:
+                    return bool(self._sqlite.execute(_SQLITE, (identity, until)).rowcount == 1)
+            with self._engine.begin() as connection:
+                return connection.execute(_POSTGRESQL, {"id": identity, "until": until}).first() is not None
+        except sqlite3.Error as error:
+            raise StoreUnavailable(failures.why(DBAPIError(None, None, error))) from None
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(failures.why(error)) from None
+
+    def _clean(self, now: float) -> None:
+        """Once in a while, forget what could no longer be used."""
+        if now - self._cleaned <= CLEAN_EVERY:
+            return
+        with self._lock:
+            self._cleaned = now
+            with self._engine.begin() as connection:
+                connection.execute(USED.delete().where(USED.c.until < int(now)))
 
     def __len__(self) -> int:
         with self._engine.connect() as connection:
@@ -73,11 +85,10 @@ class UsedTokens:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        if url.drivername in ("postgres", "postgresql"):
-            url = url.set(drivername="postgresql+psycopg")
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=2)
-    if url.database not in (None, "", ":memory:"):
-        url = url.set(database=f"{url.database}-tokens")
+        return connecting(url)
+    file = embedded_file(url)
+    if file is not None:
+        url = url.set(database=f"{file}-tokens")
     engine = create_engine(
         url, hide_parameters=True, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 5}
     )

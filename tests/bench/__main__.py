@@ -11,14 +11,16 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+import clients
 import postgres
 import reading_bound
 import report
 import soak
 from bodies import body
-from load import HERE, Measured, Target, measure, serving
+from load import HERE, PATH, Measured, Target, measure, serving
 
 from cds_hooks.store.engine import opened
 
@@ -34,6 +36,7 @@ def targets(folder: Path, cluster: postgres.Cluster) -> list[Target]:
     found = [
         Target("floor", "floor"),
         Target("store off", "service", {**plain, "BENCH_STORE": "off", "ICANS_DATABASE_URL": "sqlite://"}),
+        Target("store off, tokens", "service", {**plain, **_trusting(folder), "BENCH_STORE": "off"}, tokens=partial(_tokens, folder)),
         Target("SQLite", "service", {**plain, "ICANS_DATABASE_URL": f"sqlite:///{folder / 'bench.db'}"}),
         Target("PostgreSQL", "service", {**plain, "ICANS_DATABASE_URL": url}),
     ]
@@ -42,6 +45,19 @@ def targets(folder: Path, cluster: postgres.Cluster) -> list[Target]:
         path = "/cds/cds-services/icans-order-sign"
         found.append(Target("HealthChain, hand rule", "healthchain_service", python=str(peer), path=path))
     return found
+
+
+def _trusting(folder: Path) -> dict[str, str]:
+    """Settings under which each request needs a client token."""
+    known = {"ICANS_TRUST": "jwt", "ICANS_CLIENTS": str(clients.clients_file(folder)), "ICANS_BASE_URL": clients.BASE}
+    return known | {"ICANS_RATE_LIMIT": "0", "ICANS_DATABASE_URL": f"sqlite:///{folder / 'tokens.db'}"}
+
+
+def _tokens(folder: Path, number: int) -> Path:
+    """New tokens for the service's URL, ES384, one a line."""
+    path = folder / "tokens.txt"
+    path.write_text("\n".join(clients.token(f"{clients.BASE}{PATH}") for _ in range(max(number, 100))))
+    return path
 
 
 def bench(seconds: float, rounds: int) -> Cells:

@@ -42,6 +42,10 @@ ROUTINE = (
     ("731-0", "Lymphocytes [#/volume] in Blood by Automated count", 0.4, "10*3/uL", "laboratory"),
     ("1975-2", "Bilirubin.total [Mass/volume] in Serum or Plasma", 0.9, "mg/dL", "laboratory"),
 )
+DRAFTS_AT = 300  # with so many Observations the order holds five drafts
+OTHER_DRAFTS = (
+    ("114477", "levetiracetam"), ("3264", "dexamethasone"), ("29046", "lisinopril"), ("161", "acetaminophen"),
+)
 NEURO_EACH = 25  # one Observation in so many is about neurotoxicity
 ITEM = "http://fhir.org/guides/icans-cds/CodeSystem/icans-assessment"
 
@@ -58,7 +62,27 @@ def body(observations: int, now: datetime | None = None, case: str = "case-2-day
         made = _score(number, patient, at) if number % NEURO_EACH == NEURO_EACH - 1 else _routine(number, patient, at)
         entries.append({"fullUrl": f"https://ehr.example.org/fhir/Observation/{made['id']}", "resource": made, "search": {"mode": "match"}})
     found["total"] = len(entries)
+    if observations == DRAFTS_AT:
+        drafts = call["context"]["draftOrders"]["entry"]
+        drafts += [{"resource": _draft(number, patient, code, name)} for number, (code, name) in enumerate(OTHER_DRAFTS)]
     return json.dumps(call, separators=(",", ":")).encode()
+
+
+def _draft(number: int, patient: str, code: str, name: str) -> dict[str, Any]:
+    return {
+        "resourceType": "MedicationRequest",
+        "id": f"draft-{number}",
+        "status": "draft",
+        "intent": "order",
+        "medicationCodeableConcept": {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": code}], "text": name},
+        "subject": {"reference": f"Patient/{patient}"},
+        "dosageInstruction": [
+            {
+                "timing": {"repeat": {"frequency": 1, "period": 12, "periodUnit": "h"}},
+                "doseAndRate": [{"doseQuantity": {"value": 500, "unit": "mg", "system": UCUM, "code": "mg"}}],
+            }
+        ],
+    }
 
 
 def _routine(number: int, patient: str, at: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,14 @@ from urllib.request import urlopen
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PATH = "/cds-services/icans-order-sign"
+MOST_A_SECOND = 1500  # requests that a server with client tokens could answer
 
 
 @dataclass(frozen=True)
 class Target:
     """What is measured: a module with an `app`, the Python that runs it, and its settings.
 
-    `tokens`: a file of bearer tokens, one a request (client tokens are for one use).
+    `tokens` writes a file of new bearer tokens, one a line and request (client tokens are for one use).
     """
 
     name: str
@@ -31,7 +32,7 @@ class Target:
     environment: Mapping[str, str] = field(default_factory=dict)
     python: str = sys.executable
     path: str = PATH
-    tokens: Path | None = None
+    tokens: Callable[[int], Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def measure(server: Server, body: Path, connections: int, seconds: float) -> Mea
     """Hold `connections` open and post as fast as they are answered."""
     environment = {**os.environ, "BENCH_BODY": str(body)}
     if server.target.tokens is not None:
-        environment["BENCH_TOKENS"] = str(server.target.tokens)
+        environment["BENCH_TOKENS"] = str(server.target.tokens(round(seconds * MOST_A_SECOND)))
     before = server.cpu_seconds()
     url = f"http://127.0.0.1:{server.port}{server.target.path}"
     command = [*_on_core(1), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s", str(HERE / "post.lua"), url]

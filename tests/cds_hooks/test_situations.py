@@ -290,3 +290,13 @@ def test_a_draft_of_several_instructions_is_not_judged_by_the_first() -> None:
 def test_a_dose_that_is_none_is_not_known() -> None:
     found = decided(*ADULT, RUNNING, *GRADE_2, seizure(3), drafts=[drug(LEVETIRACETAM, -500, 12)])
     assert not any(check["row"] == "l7-after-seizure" for check in found.record["checks"])
+
+
+def test_a_lesser_corticosteroid_is_named_and_does_not_silence_the_suggestion() -> None:
+    """A8: one dose of the morning, or hydrocortisone, is no treatment of ICANS."""
+    chart = [patient(50), infusion(ago(days=3)), score("ice-score", 5), charted("consciousness", "loc-alert")]
+    lesser = [dose("3264", ago(hours=5), mg=4), order("5492", identity="hc", mg=20, every=8)]
+    card = cards(*chart, *lesser)["corticosteroid"]
+    assert any("Dexamethasone" in s["label"] for s in card["suggestions"])
+    assert "dexamethasone 4 mg given 5 h ago; hydrocortisone 20 mg every 8 h ordered" in card["detail"]
+    assert "not counted as treatment" not in cards(*chart)["corticosteroid"]["detail"]

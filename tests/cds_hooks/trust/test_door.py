@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from cds_hooks.app import create_app
 from cds_hooks.serving import CannotServe, serve
 from cds_hooks.settings import Settings, SettingsError
+from cds_hooks.store import StoreUnavailable
 from cds_hooks.trust.guard import Door, door
 from cds_hooks.trust.tokens import Distrust
 
@@ -72,15 +73,17 @@ def test_an_address_that_guesses_is_slowed_and_the_good_client_behind_it_is_not(
     assert client.post(PATH, json={}, headers={"authorization": f"Bearer {token(URL)}"}).status_code == 400
 
 
-def test_when_single_use_cannot_be_known_nobody_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_single_use_cannot_be_known_nobody_is_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valid: Any
+) -> None:
     def broken(*_: Any) -> bool:
-        raise OSError("disk full")
+        raise StoreUnavailable("the disk of the database is full")
 
     monkeypatch.setattr("cds_hooks.trust.guard.UsedTokens.first_use", broken)
     client = TestClient(create_app(settings(tmp_path)))
     answer = client.post(PATH, json={}, headers={"authorization": f"Bearer {token(URL)}"})
-    assert answer.status_code == 500
-    assert "disk" not in answer.text
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    valid("operation-outcome", answer.json())
 
 
 def test_security_headers_are_on_every_answer(tmp_path: Path) -> None:
