@@ -69,6 +69,7 @@ bench: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench
 	@test -x .venvs/healthchain/bin/python || { "$(PYTHON)" -m venv .venvs/healthchain && .venvs/healthchain/bin/python -m pip --disable-pip-version-check --quiet install "healthchain==0.16.1" "uvicorn[standard]"; } || { echo "HealthChain was not installed: measured without it" >&2; rm -rf .venvs/healthchain; }
 	PYTHONPATH=tests/support $(BIN)/python tests/bench --write docs/benchmarks.md
+	$(BIN)/python tests/bench/cohort.py --write docs/benchmarks-cohort.md
 
 soak: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench
