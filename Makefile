@@ -73,6 +73,7 @@ bench: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench
 	@$(MAKE) --no-print-directory healthchain || { echo "HealthChain was not installed: measured without it" >&2; }
 	PYTHONPATH=tests/support $(BIN)/python tests/bench --write docs/benchmarks.md
+	$(BIN)/python tests/bench/cohort.py --write docs/benchmarks-cohort.md
 
 soak: $(VENV)/.test-stamp
 	sh tests/tools/ensure-debian.sh bench

@@ -187,7 +187,7 @@ def _labs(assessment: Assessment, begin: datetime, now: Decision) -> list[list[R
 
 def _lab(rows: Sequence[Row], x: alt.X) -> Any:
     name, unit = rows[0]["kind"].rsplit(" (", 1)
-    axis = alt.Axis(tickCount=3, format="~g", titleAngle=0, titleAlign="right", titleX=-34, titleY=20)
+    axis = alt.Axis(tickCount=3, format=".4~r", titleAngle=0, titleAlign="right", titleX=-34, titleY=20)
     y = alt.Y("value:Q", scale=alt.Scale(zero=False), axis=axis, title=[name, f"({unit}"])
     line = alt.Chart(_data(rows)).mark_line(point=True, color="#444", strokeWidth=1)
     return line.encode(x=x, y=y).properties(width=WIDTH, height=46)

@@ -52,14 +52,15 @@ def _under(dose: Administration, at: datetime, after: timedelta) -> bool:
 
 
 def _sedated(finding: Finding, snapshot: ClinicalSnapshot, windows: Windows) -> Cause | None:
-    given = [
-        dose
-        for dose in snapshot.administrations
-        if dose.substance in windows.sedation and _under(dose, finding.at, windows.sedation[dose.substance])
-    ]
-    if not given:
+    last: Administration | None = None
+    for dose in snapshot.administrations:
+        after = windows.sedation.get(dose.substance)
+        if after is None or (last is not None and (dose.start, dose.evidence) <= (last.start, last.evidence)):
+            continue
+        if _under(dose, finding.at, after):
+            last = dose
+    if last is None:
         return None
-    last = max(given, key=lambda dose: (dose.start, dose.evidence))
     amount = "" if last.dose is None else f" {last.dose:g} {last.unit}"
     return Cause("sedation", f"{last.substance}{amount}", last.evidence)
 

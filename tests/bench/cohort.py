@@ -94,7 +94,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     asked = parser.parse_args()
     head = "| patients | DuckDB alone | cohort | share of its speed: wall, CPU | patients/s | peak memory | where the time went |"
-    lines = [head, "|---|---|---|---|---|---|---|"]
+    said = (__doc__ or "").strip()
+    lines = ["# The cohort beside DuckDB alone", "", said, "", head, "|---|---|---|---|---|---|---|"]
     taken: dict[int, float] = {}
     for count in map(int, asked.patients.split(",")):
         with tempfile.TemporaryDirectory(prefix="icans-bench-") as name:

@@ -305,15 +305,16 @@ def test_the_page_asks_no_other_host(results: Path, ward: Path) -> None:
         assert loading not in page
 
 
-@pytest.mark.skipif(not BULK.is_dir(), reason="the corpus is not beside the project")
-def test_bulk_exports_run_to_the_end_without_a_card(tmp_path: Path) -> None:
-    outcome = graded_cohort(BULK, tmp_path / "bulk.parquet", "last")
-    assert outcome.patients == 149
-    con = duckdb.connect()
-    assert con.execute(f"SELECT sum(len(cards)), count(*) FROM '{tmp_path / 'bulk.parquet'}'").fetchall() == [(0, 138)]
-    told = (tmp_path / "bulk.errors.csv").read_text(encoding="utf-8").splitlines()[1:]
-    assert len(told) == 4
-    assert all("log.ndjson.gz" in line and "has no resourceType" in line for line in told)
+def test_nobody_without_exposure_gets_a_card(tmp_path: Path) -> None:
+    write(Plan(20, 9, tmp_path / "ward", Ward(days=3, resources=60, unexposed=1)))
+    for export, patients, rows_, told in ((tmp_path / "ward", 20, 20, 0), *(((BULK, 149, 138, 4),) if BULK.is_dir() else ())):
+        outcome = graded_cohort(export, tmp_path / "r.parquet", "last")
+        assert (outcome.patients, outcome.rows, outcome.failures) == (patients, rows_, told)
+        con = duckdb.connect()
+        assert con.execute(f"SELECT sum(len(cards)) FROM '{tmp_path / 'r.parquet'}'").fetchall() == [(0,)]
+        errors = (tmp_path / "r.errors.csv").read_text(encoding="utf-8").splitlines()[1:]
+        assert len(errors) == told
+        assert all("log.ndjson.gz" in line and "has no resourceType" in line for line in errors)
 
 
 def test_an_export_that_is_not_there_is_said(tmp_path: Path) -> None:

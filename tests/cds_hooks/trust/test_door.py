@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from clients import BASE, ISS, clients_file, token
+from clients import BASE, clients_file, token
 from starlette.testclient import TestClient
 
 from cds_hooks.app import create_app
 from cds_hooks.serving import CannotServe, serve
 from cds_hooks.settings import Settings, SettingsError
 from cds_hooks.store import StoreUnavailable
-from cds_hooks.trust.guard import Door, door
+from cds_hooks.trust.guard import door
 from cds_hooks.trust.tokens import Distrust
 
 PATH = "/cds-services/icans-order-sign"
@@ -98,46 +99,28 @@ def test_security_headers_are_on_every_answer(tmp_path: Path) -> None:
     assert "strict-transport-security" not in plain.get("/healthz").headers
 
 
-async def _cost(opened: Door, algorithm: str) -> float:
-    """The tenth percentile of 200 checks of fresh tokens, in milliseconds."""
-    tokens = [f"Bearer {token(URL, algorithm)}" for _ in range(200)]
-    await opened.caller([f"Bearer {token(URL, algorithm)}"], PATH)
-    spent = []
-    for shown in tokens:
-        began = time.perf_counter()
-        caller = await opened.caller([shown], PATH)
-        spent.append((time.perf_counter() - began) * 1000)
-        assert caller.iss == ISS
-    return sorted(spent)[20]
+@pytest.fixture(scope="module")
+def costs() -> dict[str, float]:
+    """CPU milliseconds by algorithm, in a process of its own, where no coverage is traced; the best of three."""
+    script = Path(__file__).parents[2] / "support" / "token_time.py"
+    found: dict[str, float] = {}
+    for _ in range(3):  # the machine is shared
+        said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120).stdout
+        for algorithm, milliseconds, _unit in map(str.split, said.splitlines()):
+            found[algorithm] = min(float(milliseconds), found.get(algorithm, 9.0))
+    print(found)
+    return found
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "ES256", "RS256"])
-def test_a_token_costs_at_most_a_fifth_of_a_millisecond(tmp_path: Path, algorithm: str) -> None:
-    """With keys in memory, the single-use store on disk. Five tries, as the machine is shared."""
-    opened = door(settings(tmp_path, rate_limit=0))
-    best = min(asyncio.run(_cost(opened, algorithm)) for _ in range(5))
-    print(f"{algorithm}: {best:.3f} ms")
-    assert best <= 0.2
+def test_a_token_costs_at_most_a_fifth_of_a_millisecond(costs: dict[str, float], algorithm: str) -> None:
+    """With keys in memory, the single-use store on disk."""
+    assert costs[algorithm] <= 0.2
 
 
-def test_what_p384_costs_is_its_signature_alone(tmp_path: Path) -> None:
+def test_what_p384_costs_is_its_signature_alone(costs: dict[str, float]) -> None:
     """ES384: the arithmetic of the curve is about 0.5 ms in OpenSSL and runs in a thread beside the others."""
-    from clients import KEYS
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    signature = KEYS["ES384"].sign(b"x" * 400, ec.ECDSA(hashes.SHA384()))
-    public = KEYS["ES384"].public_key()
-    spent = []
-    for _ in range(200):
-        began = time.perf_counter()
-        public.verify(signature, b"x" * 400, ec.ECDSA(hashes.SHA384()))
-        spent.append((time.perf_counter() - began) * 1000)
-    arithmetic = sorted(spent)[20]
-    opened = door(settings(tmp_path, rate_limit=0))
-    best = min(asyncio.run(_cost(opened, "ES384")) for _ in range(5))
-    print(f"ES384: {best:.3f} ms, of it {arithmetic:.3f} the signature")
-    assert best <= 2 * arithmetic
+    assert costs["ES384"] <= 2 * costs["P-384"]
 
 
 def test_the_reason_of_a_refusal_is_one_word(tmp_path: Path) -> None:
