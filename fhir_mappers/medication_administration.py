@@ -26,7 +26,7 @@ def administration(
         substance = drug(record, chart)
         if status not in _GIVEN:
             raise Unreadable(f"status {status[:24]!r}; in-progress, on-hold, completed or stopped was expected")
-        start, end = _times(record, chart)
+        start, end, lasts = _times(record, chart)
     except Unreadable as problem:
         return unusable(evidence, "administration", problem, chart)
     dose, unit = given_dose(record.dosage, chart)
@@ -36,24 +36,24 @@ def administration(
         start=start,
         end=end,
         evidence=evidence,
-        running=status == "in-progress",
+        running=status == "in-progress" or (lasts and status == "completed"),
         dose=dose,
         unit=unit,
         systemic=substance.form not in NON_SYSTEMIC_FORMS,
     )
 
 
-def _times(record: MedicationAdministration, chart: Chart) -> tuple[datetime, datetime | None]:
-    """Start and end. A period that ends in the future has not ended. Raises Unreadable."""
+def _times(record: MedicationAdministration, chart: Chart) -> tuple[datetime, datetime | None, bool]:
+    """Start, end, and whether the period ends in the future: then it has not ended and runs. Raises Unreadable."""
     if record.effectiveDateTime is not None:
-        return chart.past(exact_time(record.effectiveDateTime, chart.zone)), None
+        return chart.past(exact_time(record.effectiveDateTime, chart.zone)), None, False
     period = record.effectivePeriod
     if period is None or period.start is None:
         raise Unreadable("no effective time; effectiveDateTime or effectivePeriod.start was expected")
     start = chart.past(exact_time(period.start, chart.zone))
     if period.end is None:
-        return start, None
+        return start, None, False
     end = exact_time(period.end, chart.zone)
     if end < start:
         raise Unreadable(f"period ends {period.end} before it starts {period.start}")
-    return start, end if end <= chart.as_of else None
+    return (start, end, False) if end <= chart.as_of else (start, None, True)

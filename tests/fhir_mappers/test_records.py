@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +273,12 @@ def test_a_wrong_answer_of_a_domain_costs_that_domain() -> None:
     assert [f.domain for f in read.snapshot.findings] == [Domain.ICE]
     assert read.issues[0].domain == "motor"
     assert domain("motor", "motor-none")["id"] == "motor"
+
+
+def test_an_infusion_that_ends_after_the_instant_asked_for_is_running() -> None:
+    """A chart looked at as of an earlier day: the bag that was finished later runs then."""
+    bag = infusion(ago(days=20), (NOW + timedelta(days=1)).isoformat())
+    (found,) = reading(bag).snapshot.administrations
+    assert (found.running, found.end) == (True, None)
+    decision = decided(encoded(bundle(patient(50), bag, score("ice-score", 5))), NOW, KNOWLEDGE)
+    assert decision.record["exposure"]["infusion_days"] == 20
