@@ -219,6 +219,7 @@ def test_a_child_is_asked_capd(start: Any) -> None:
     browser = one.browser()
     form = one.launch(browser)
     assert "<h1>CAPD" in form.text
+    assert "Patient p, born 2018-01-01" in form.text
     save(browser, form, {f"capd-{n}": "4" for n in range(1, 9)})
     assert one.ehr.created[0]["code"]["coding"][0]["code"] == "capd-score"
     assert one.ehr.created[0]["valueInteger"] == 32
