@@ -94,3 +94,11 @@ $(VENV)/sekmet/bin/sekmet: tests/tools/sekmet.lock | $(BIN)/python
 	@"$(PYTHON)" -m venv $(VENV)/sekmet
 	$(VENV)/sekmet/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
+
+# The documentation site into build/docs: strict, links and anchors checked, nothing from other hosts.
+.PHONY: docs
+docs: | $(BIN)/python
+	@test -x .venvs/docs/bin/mkdocs || { "$(PYTHON)" -m venv .venvs/docs && .venvs/docs/bin/python -m pip --disable-pip-version-check --quiet install "mkdocs==1.6.1"; }
+	$(BIN)/python scripts/clinical_basis.py --write
+	.venvs/docs/bin/mkdocs build --quiet --clean
+	$(BIN)/python scripts/check_site.py build/docs

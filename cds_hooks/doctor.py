@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from cds_hooks import outgoing
 from cds_hooks.outgoing import Call, NotHad
 from cds_hooks.settings import PREFIX, Settings, SettingsError, load, site
+from cds_hooks.smart import discovery
+from cds_hooks.smart import servers as smart_servers
 from cds_hooks.store import Store, StoreError, StoreUnavailable
 from cds_hooks.trust import clients
 from cds_hooks.trust.clients import Client
@@ -63,6 +65,29 @@ def examined() -> Iterator[Found]:
     yield from _concept_maps(settings)
     yield from _fhir_servers(settings)
     yield from _clients(settings)
+    yield from _smart(settings)
+
+
+def _smart(settings: Settings) -> Iterator[Found]:
+    """The servers that may launch the SMART app, each asked for its configuration."""
+    if settings.smart_servers is None:
+        if settings.smart_launch_url is not None:
+            yield Found("note", "SMART app", "cards link to a launch URL, and ICANS_SMART_SERVERS is not set", "Right if another process serves it")
+        return
+    try:
+        listed = smart_servers.load(settings.smart_servers)
+    except SettingsError as error:
+        yield Found("fix", "SMART app", str(error), "Correct the file")
+        return
+    for iss, server in listed.items():
+        kind = "public client" if server.secret is None else "confidential client"
+        try:
+            with outgoing.session(1) as using:
+                discovery.endpoints(using, iss)
+        except discovery.NotSmart as why:
+            yield Found("fix", f"SMART server {iss}", str(why), "Check the URL and the network; PKCE with S256 is needed")
+            continue
+        yield Found("ok", f"SMART server {iss}", f"answers, {kind}")
 
 
 def _unknown(environment: Iterable[str]) -> list[str]:

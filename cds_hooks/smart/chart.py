@@ -41,7 +41,7 @@ class Chart:
     decision: Decision | None
     why_not: str | None
     before: Before
-    name: str | None
+    name: str
     call: HookRequest
     records: Records | None = None
 
@@ -67,7 +67,7 @@ async def read(client: FhirClient, visit: Visit, knowledge: Knowledge, site: Sit
     )
     filled = await client.fill(call)
     responses = await client.also(call, FORMS.replace("{patient}", visit.patient_id))
-    name = _name(filled.prefetch.get("patient"))
+    name = _name(filled.prefetch.get("patient"), visit.patient_id)
     before = _before(responses, site) if isinstance(responses, bytes) else Before()
     try:
         records = gather(filled)
@@ -95,15 +95,15 @@ class _Person(msgspec.Struct):
     birthDate: str | None = None  # noqa: N815 - FHIR's own element name
 
 
-def _name(raw: bytes | None) -> str | None:
-    """Name and birth date for the head of the page, where the server gave them."""
+def _name(raw: bytes | None, patient_id: str) -> str:
+    """Name and birth date for the head of the page, where the server gave them; else the id (H20)."""
     try:
         person = msgspec.json.decode(raw or b"{}", type=_Person)
     except msgspec.DecodeError:
-        return None
+        person = _Person()
     one = (person.name or [_Named()])[0]
     said = one.text or " ".join([*(one.given or ()), *([one.family] if one.family else ())])
-    return ", ".join(part for part in (said, f"born {person.birthDate}" if person.birthDate else "") if part) or None
+    return ", ".join([said or f"Patient {patient_id}", *([f"born {person.birthDate}"] if person.birthDate else [])])
 
 
 class _Entry(msgspec.Struct):

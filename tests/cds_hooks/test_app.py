@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from cds_hooks import app as app_module
+from cds_hooks import recording
 from cds_hooks.app import create_app
 from cds_hooks.refusal import Refusal
 from cds_hooks.services import PREFETCH, REQUIRED, SERVICES
@@ -182,7 +183,7 @@ def test_a_store_that_does_not_take_it_is_said(service: Any, valid: Any, monkeyp
 
 def test_a_store_that_does_not_answer_is_not_waited_for(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     never: Future[None] = Future()
-    monkeypatch.setattr(app_module, "WAIT", 0.05)
+    monkeypatch.setattr(recording, "WAIT", 0.05)
     monkeypatch.setattr(service.store, "append", lambda *_, **__: never)
     assert "does not answer in time" in service.post(service.order_sign()).text
     assert never.cancelled()

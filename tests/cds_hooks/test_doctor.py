@@ -11,6 +11,7 @@ import fhir_servers as bad
 import pytest
 from clients import clients_file
 from fhir_servers import serving
+from smart_server import Ehr, running
 from typer.testing import CliRunner
 
 from cds_hooks import doctor
@@ -117,3 +118,24 @@ def test_a_password_is_not_shown() -> None:
     _, lines = examined(database_url="postgresql://user:secret-word@127.0.0.1:9/db")
     assert lines["database"].startswith("FIX")
     assert "secret-word" not in str(lines)
+
+
+@pytest.mark.parametrize(
+    ("methods", "mark", "says"), [(["S256"], "ok", "public client"), (["plain"], "fix", "S256"), (None, "fix", "could not be reached")]
+)
+def test_smart_servers_are_asked_for_their_configuration(tmp_path: Path, methods: list[str] | None, mark: str, says: str) -> None:
+    ehr = Ehr([], methods=methods)
+    with running(ehr.app()) as ehr.base:
+        iss = "http://127.0.0.1:9/fhir" if methods is None else ehr.iss
+        (tmp_path / "smart.json").write_text(json.dumps([{"iss": iss, "client_id": "app"}]))
+        _, lines = examined(smart_servers=tmp_path / "smart.json")
+    line = lines[f"SMART server {iss}"]
+    assert line.lower().startswith(mark)
+    assert says in line
+
+
+def test_a_smart_list_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    (tmp_path / "smart.json").write_text("[]")
+    code, lines = examined(smart_servers=tmp_path / "smart.json")
+    assert code == 1
+    assert "a list of objects" in lines["SMART app"]

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from charts import NOW
+from clients import clients_file
 from fhir.resources.R4B.bundle import Bundle
 from smart_server import SECRET
 
@@ -218,6 +219,7 @@ def test_a_child_is_asked_capd(start: Any) -> None:
     browser = one.browser()
     form = one.launch(browser)
     assert "<h1>CAPD" in form.text
+    assert "Patient p, born 2018-01-01" in form.text
     save(browser, form, {f"capd-{n}": "4" for n in range(1, 9)})
     assert one.ehr.created[0]["code"]["coding"][0]["code"] == "capd-score"
     assert one.ehr.created[0]["valueInteger"] == 32
@@ -318,3 +320,22 @@ def test_the_timeline_is_shown_where_it_can_be_drawn(start: Any, monkeypatch: py
     assert [asked[0][0][-1], asked[0][2:]] == [NOW - timedelta(hours=5), ("Episode", "svg")]
     drawn = browser.get(form.url.replace("/form", "/timeline.svg"), timeout=20)
     assert drawn.headers["content-type"].startswith("image/svg+xml")
+
+
+def test_where_client_tokens_are_checked_a_browser_still_logs_in_and_a_hook_needs_its_token(start: Any, tmp_path: Path) -> None:
+    one = start(trust="jwt", clients=clients_file(tmp_path))
+    browser = one.browser()
+    form = one.launch(browser)
+    assert form.status_code == 200
+    assert save(browser, form, ICE_2).status_code == 200
+    assert requests.post(f"{one.url}/cds-services/icans-order-sign", json={}, timeout=20).status_code == 401
+    assert requests.get(f"{one.url}/smarter", timeout=20).status_code == 401
+
+
+def test_a_token_endpoint_that_fails_is_said_without_a_secret(start: Any) -> None:
+    one = start({"confidential": True})
+    one.ehr.confidential = False  # from now on it knows public clients only: ours shows a secret and no client_id
+    failed = one.launch(one.browser())
+    assert failed.status_code == 502
+    assert "invalid_client" in failed.text
+    assert SECRET not in failed.text
