@@ -17,23 +17,25 @@ run: $(VENV)/.run-stamp
 	ICANS_DEMO=1 exec $(BIN)/icans-cds serve
 
 test: PYTEST_ARGS := -m "not long and not spark"
+test: SPARK_ARGS := -m "not long"
 test-long: PYTEST_ARGS := -m "not spark"
 test test-long: check
 	sh tests/tools/ensure-debian.sh
 	sh tests/tools/ensure-npm.sh
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --skip-covered --show-missing
+	$(MAKE) --no-print-directory test-spark SPARK_ARGS='$(SPARK_ARGS)'
 
 check: $(VENV)/.test-stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# pyspark is 450 MB: an environment of its own, beside the packages of the test lock.
+# pyspark is 450 MB: a folder of its own beside the packages of the test lock.
 .PHONY: test-spark
 test-spark: $(VENV)/.test-stamp
-	@command -v java >/dev/null || { echo "Java 17 is needed for Spark and was not found" >&2; exit 1; }
-	@test -x .venvs/spark/bin/pytest || { "$(PYTHON)" -m venv .venvs/spark && .venvs/spark/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-test.lock && .venvs/spark/bin/python -m pip --disable-pip-version-check --quiet install "pyspark>=4,<5"; }
-	PYTHONPATH=. .venvs/spark/bin/python -m pytest tests/spark
+	sh tests/tools/ensure-debian.sh spark
+	@test -d .venvs/spark/pyspark || { echo "Installing pyspark"; $(PIP) install --no-compile --target .venvs/spark "pyspark>=4,<5"; }
+	PYTHONPATH=.:.venvs/spark $(BIN)/python -m pytest tests/spark $(SPARK_ARGS)
 
 # The runtime lock is made within the test lock, so that they agree.
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate

@@ -20,7 +20,7 @@ from cds_hooks.cohort.synthetic_course import Ward
 pytestmark = pytest.mark.spark
 ROOT = Path(__file__).parents[2]
 START = "from cds_hooks.cli import main\nif __name__ == '__main__': main()"
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
 
 
 def cohort(export: Path, out: Path, *more: str) -> None:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need beside Python: Chromium with a font, PostgreSQL, npm; `bench` needs wrk too.
+# What the tests need beside Python: Chromium with a font, PostgreSQL, npm; `bench` needs wrk too, `spark` Java.
 # Installs what is missing where that is allowed, else says how.
 set -eu
 
@@ -9,6 +9,9 @@ command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/n
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 if [ "${1:-}" = bench ] && ! command -v wrk >/dev/null 2>&1; then
     missing="$missing wrk"
+fi
+if [ "${1:-}" = spark ] && ! command -v java >/dev/null 2>&1; then
+    missing="$missing default-jre-headless"
 fi
 [ -n "$missing" ] || exit 0
 
