@@ -43,6 +43,7 @@ EXPECTED = {
     "rate_limit": "a whole number of requests a minute for each client; 0 for no limit",
     "fetch_ms": "milliseconds from 1 to 10000",
     "demo_fhir": "the base URL of a FHIR server of this machine with synthetic patients, such as http://127.0.0.1:8181/fhir",
+    "demo_token": "the token of that server; the demo page gives it to every browser that opens it",
     "smart_servers": "the path of a JSON file: a list of objects with iss, client_id and optionally client_secret_file and name",
     "smart_launch_url": "the absolute URL at which an EHR launches the SMART app, such as https://cds.example.org/smart/launch",
 }
