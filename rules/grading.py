@@ -153,6 +153,8 @@ def _held(
     else:
         in_force, carried = _newest_unexplained(charted, snapshot, criteria, windows, aside, since)
     chosen = None if in_force is None else _worth(in_force, carried, snapshot.as_of, criteria, windows, seizures)
+    if chosen is not None and chosen.finding.other is not None:
+        chosen = _kept(chosen, charted, snapshot, criteria, windows, since)
     raised = None if not proxies else _proxy_in_force(proxies, in_force, snapshot, criteria, windows, aside, since)
     if raised is None or (chosen is not None and criteria.interval(raised)[0] <= chosen.at_least):
         return chosen
@@ -160,6 +162,30 @@ def _held(
         domain, raised, criteria.interval(raised)[0], criteria.worst, provisional=True,
         stale=snapshot.as_of - raised.at > windows.fresh[domain],
     )
+
+
+def _kept(
+    partial: DomainGrade,
+    charted: Sequence[Finding],
+    snapshot: ClinicalSnapshot,
+    criteria: Criteria,
+    windows: Windows,
+    since: datetime | None,
+) -> DomainGrade:
+    """A score taken in part does not lower what the last whole one was worth, as far as its range allows that (A1)."""
+    whole = [
+        f
+        for f in charted
+        if f.other is None and f.at < partial.finding.at and cause_of(f, snapshot, criteria, windows, since) is None
+    ]
+    last = max(whole, key=lambda f: (f.at, criteria.interval(f)), default=None)
+    if last is None or criteria.interval(last)[0] <= partial.at_least:
+        return partial
+    floor = min(criteria.interval(last)[0], criteria.interval(partial.finding)[1])
+    if floor <= partial.at_least:
+        return partial
+    flag = f"taken in part, so grade {floor} of the last whole score ({criteria.says(last)}) stands"
+    return replace(partial, at_least=floor, flags=(*partial.flags, flag))
 
 
 def _newest_unexplained(

@@ -241,3 +241,26 @@ def test_other_diagnoses_and_a_haemorrhage_from_before_explain_nothing() -> None
     old = (Diagnosis("intracranial-hemorrhage", NOW - timedelta(days=300), "Condition/b"),)
     coded = finding(MOTOR, "motor-deep-focal-weakness", assessed=False)
     assert assess(snapshot([coded], diagnoses=old), KNOWLEDGE).grading.at_least == 4
+
+
+@pytest.mark.parametrize(
+    ("earlier", "low", "high", "least", "most"),
+    [
+        (9, 3, 10, 1, 2),  # grade 1 stands: nobody showed that it is gone
+        (2, 5, 8, 2, 2),  # every value of the range is better than grade 3: it falls, not below its own top
+        (10, 3, 10, 0, 2),
+        (5, 8, 10, 1, 1),
+        (5, 0, 2, 3, 3),
+    ],
+)
+def test_a_score_taken_in_part_does_not_lower_what_the_last_whole_one_was_worth(
+    earlier: int, low: int, high: int, least: int, most: int
+) -> None:
+    partial = Finding(ICE, low, NOW, "Observation/part", other=high)
+    rest = [finding(LOC, "loc-alert"), *(finding(d, v) for d, v in NEGATIVE.items())]
+    found = graded([finding(ICE, earlier, 3), partial, *rest])
+    assert (found.at_least, found.at_most) == (least, most)
+    scored = found.domain(ICE)
+    assert scored is not None
+    assert bool(scored.flags) is (least > {3: 0, 5: 1, 8: 0, 0: 3}[low])
+    assert graded([partial, *rest]).at_least == {3: 0, 5: 1, 8: 0, 0: 3}[low]
