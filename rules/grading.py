@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from rules.criteria import Criteria
-from rules.setting_aside import Cause, cause_of
+from rules.setting_aside import Cause, Causes
 from rules.snapshot import SCORES, ClinicalSnapshot, Domain, Finding
 from rules.windows import Windows
 
@@ -106,10 +106,9 @@ def grade(
     usable.sort(key=attrgetter("at"))
     aside: list[SetAside] = []
     seizures = [f for f in usable if f.domain is Domain.SEIZURE and criteria.interval(f)[0] >= 1]
+    causes = Causes(snapshot, criteria, windows, since)
     held = [
-        found
-        for domain in criteria.domains
-        if (found := _held(domain, usable, snapshot, criteria, windows, aside, seizures, since)) is not None
+        found for domain in criteria.domains if (found := _held(domain, usable, causes, aside, seizures)) is not None
     ]
     by_domain = tuple(_settled(d, held, criteria) for d in held)
     at_least = max((d.at_least for d in by_domain), default=None)
@@ -134,14 +133,12 @@ def grade(
 def _held(
     domain: Domain,
     usable: Sequence[Finding],
-    snapshot: ClinicalSnapshot,
-    criteria: Criteria,
-    windows: Windows,
+    causes: Causes,
     aside: list[SetAside],
     seizures: Sequence[Finding],
-    since: datetime | None,
 ) -> DomainGrade | None:
     """The finding in force of one domain, with what it is worth at this instant."""
+    snapshot, criteria, windows = causes.snapshot, causes.criteria, causes.windows
     found = [f for f in usable if f.domain is domain]
     if not found:
         return None
@@ -151,11 +148,11 @@ def _held(
         in_force = _seizure_in_force(charted, seizures, usable, snapshot.as_of, windows, criteria)
         carried = False
     else:
-        in_force, carried = _newest_unexplained(charted, snapshot, criteria, windows, aside, since)
+        in_force, carried = _newest_unexplained(charted, causes, aside)
     chosen = None if in_force is None else _worth(in_force, carried, snapshot.as_of, criteria, windows, seizures)
     if chosen is not None and chosen.finding.other is not None:
-        chosen = _kept(chosen, charted, snapshot, criteria, windows, since)
-    raised = None if not proxies else _proxy_in_force(proxies, in_force, snapshot, criteria, windows, aside, since)
+        chosen = _kept(chosen, charted, causes)
+    raised = None if not proxies else _proxy_in_force(proxies, in_force, causes, aside)
     if raised is None or (chosen is not None and criteria.interval(raised)[0] <= chosen.at_least):
         return chosen
     return DomainGrade(
@@ -164,20 +161,10 @@ def _held(
     )
 
 
-def _kept(
-    partial: DomainGrade,
-    charted: Sequence[Finding],
-    snapshot: ClinicalSnapshot,
-    criteria: Criteria,
-    windows: Windows,
-    since: datetime | None,
-) -> DomainGrade:
+def _kept(partial: DomainGrade, charted: Sequence[Finding], causes: Causes) -> DomainGrade:
     """A score taken in part does not lower what the last whole one was worth, as far as its range allows that (A1)."""
-    whole = [
-        f
-        for f in charted
-        if f.other is None and f.at < partial.finding.at and cause_of(f, snapshot, criteria, windows, since) is None
-    ]
+    criteria = causes.criteria
+    whole = [f for f in charted if f.other is None and f.at < partial.finding.at and causes.of(f) is None]
     last = max(whole, key=lambda f: (f.at, criteria.interval(f)), default=None)
     if last is None or criteria.interval(last)[0] <= partial.at_least:
         return partial
@@ -189,23 +176,18 @@ def _kept(
 
 
 def _newest_unexplained(
-    found: Sequence[Finding],
-    snapshot: ClinicalSnapshot,
-    criteria: Criteria,
-    windows: Windows,
-    aside: list[SetAside],
-    since: datetime | None,
+    found: Sequence[Finding], causes: Causes, aside: list[SetAside]
 ) -> tuple[Finding | None, bool]:
     """The newest finding that no other cause explains; whether a newer one was set aside for it.
 
     Findings charted at one instant: the worse counts. An abnormal value under a sedative is set aside
     and the last unsedated value stays the floor; a normal value counts (A14).
     """
-    carried = False
+    criteria, carried = causes.criteria, False
     if len(found) == 1 and criteria.interval(found[0])[1] == 0:
         return found[0], carried
     for finding in sorted(found, key=lambda f: (f.at, criteria.interval(f)), reverse=True):
-        cause = cause_of(finding, snapshot, criteria, windows, since)
+        cause = causes.of(finding)
         if cause is None:
             return finding, carried
         if not carried or finding.at == aside[-1].finding.at:
@@ -251,22 +233,18 @@ def _release(end: datetime, scored: Sequence[datetime], roused: Sequence[datetim
 def _proxy_in_force(
     proxies: Sequence[Finding],
     charted: Finding | None,
-    snapshot: ClinicalSnapshot,
-    criteria: Criteria,
-    windows: Windows,
+    causes: Causes,
     aside: list[SetAside],
-    since: datetime | None,
 ) -> Finding | None:
     """The worst of the newest proxies that is not older than the charted value (same hour counts)."""
-    fresh_enough = [
-        p for p in proxies if charted is None or p.at >= charted.at - windows.contradiction
-    ]
+    criteria, windows = causes.criteria, causes.windows
+    fresh_enough = [p for p in proxies if charted is None or p.at >= charted.at - windows.contradiction]
     if not fresh_enough:
         return None
     newest = max(p.at for p in fresh_enough)
     candidates = [p for p in fresh_enough if p.at >= newest - windows.contradiction]
     for proxy in sorted(candidates, key=lambda p: (criteria.interval(p), p.at), reverse=True):
-        cause = cause_of(proxy, snapshot, criteria, windows, since)
+        cause = causes.of(proxy)
         if cause is None:
             return proxy
         aside.append(SetAside(proxy.domain, proxy, cause, criteria.interval(proxy)[0]))

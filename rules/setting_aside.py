@@ -6,8 +6,10 @@ for how long, and the sleeping hours, are project estimates in the windows docum
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from rules.criteria import Criteria
 from rules.snapshot import SCORES, Administration, ClinicalSnapshot, Domain, Finding
@@ -26,22 +28,42 @@ class Cause:
 _EXAMINED_AWAKE = (*SCORES, Domain.CONSCIOUSNESS)
 
 
-def cause_of(
-    finding: Finding, snapshot: ClinicalSnapshot, criteria: Criteria, windows: Windows, since: datetime | None
-) -> Cause | None:
-    """The cause that explains an abnormal finding; None when it counts. A normal value always counts."""
-    if criteria.interval(finding)[1] == 0:
+class Causes:
+    """What may explain the findings of one snapshot, worked out once; findings from before `since` do not count."""
+
+    __slots__ = ("_sedatives", "criteria", "since", "snapshot", "windows")
+
+    def __init__(
+        self, snapshot: ClinicalSnapshot, criteria: Criteria, windows: Windows, since: datetime | None
+    ) -> None:
+        self.snapshot, self.criteria, self.windows, self.since = snapshot, criteria, windows, since
+        given = [dose for dose in snapshot.administrations if dose.substance in windows.sedation]
+        self._sedatives = sorted(given, key=lambda dose: (dose.start, dose.evidence))
+
+    def of(self, finding: Finding) -> Cause | None:
+        """The cause that explains an abnormal finding; None when it counts. A normal value always counts."""
+        if self.criteria.interval(finding)[1] == 0:
+            return None
+        if finding.domain in _EXAMINED_AWAKE:
+            return (
+                self._sedated(finding)
+                or _paralysed(finding, self.snapshot)
+                or _intubated(finding, self.snapshot)
+                or _asleep(finding, self.snapshot, self.windows)
+            )
+        if finding.domain is Domain.MOTOR and (blocked := _paralysed(finding, self.snapshot)) is not None:
+            return blocked
+        return _haemorrhage(finding, self.snapshot, self.since)
+
+    def _sedated(self, finding: Finding) -> Cause | None:
+        """The last sedative given before the finding that was still at work."""
+        before = bisect_right(self._sedatives, finding.at, key=attrgetter("start"))
+        for index in range(before - 1, -1, -1):
+            dose = self._sedatives[index]
+            if _under(dose, finding.at, self.windows.sedation[dose.substance]):
+                amount = "" if dose.dose is None else f" {dose.dose:g} {dose.unit}"
+                return Cause("sedation", f"{dose.substance}{amount}", dose.evidence)
         return None
-    if finding.domain in _EXAMINED_AWAKE:
-        return (
-            _sedated(finding, snapshot, windows)
-            or _paralysed(finding, snapshot)
-            or _intubated(finding, snapshot)
-            or _asleep(finding, snapshot, windows)
-        )
-    if finding.domain is Domain.MOTOR and (blocked := _paralysed(finding, snapshot)) is not None:
-        return blocked
-    return _haemorrhage(finding, snapshot, since)
 
 
 def _under(dose: Administration, at: datetime, after: timedelta) -> bool:
@@ -49,20 +71,6 @@ def _under(dose: Administration, at: datetime, after: timedelta) -> bool:
     if dose.start > at:
         return False
     return dose.running or at <= (dose.end or dose.start) + after
-
-
-def _sedated(finding: Finding, snapshot: ClinicalSnapshot, windows: Windows) -> Cause | None:
-    last: Administration | None = None
-    for dose in snapshot.administrations:
-        after = windows.sedation.get(dose.substance)
-        if after is None or (last is not None and (dose.start, dose.evidence) <= (last.start, last.evidence)):
-            continue
-        if _under(dose, finding.at, after):
-            last = dose
-    if last is None:
-        return None
-    amount = "" if last.dose is None else f" {last.dose:g} {last.unit}"
-    return Cause("sedation", f"{last.substance}{amount}", last.evidence)
 
 
 def _paralysed(finding: Finding, snapshot: ClinicalSnapshot) -> Cause | None:
