@@ -363,3 +363,9 @@ def test_a_shipped_document_that_is_wrong_is_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(check_command, "shipped_problems", lambda: [Problem("dosing.json", "$.doses", "some")])
     assert check_command.run([], None) == 1
     assert "dosing.json: $.doses: some" in capsys.readouterr().out
+
+
+def test_a_correction_by_an_unknown_dose_is_named(protocol: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
+    one = next(r for r in protocol["rows"] if "dosing" in (r.get("advise", {}).get("correct") or {}))
+    one["advise"]["correct"]["dosing"] = "nothing"
+    assert ".advise.correct.dosing" in said(protocol, tmp_path, capsys)

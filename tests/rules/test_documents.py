@@ -60,6 +60,8 @@ def test_a_grading_table(change: Callable[[Any], None], path: str, expected: str
         (lambda b: b["rows"][0]["when"].update(moon=["full"]), "$.rows[0].when.moon", "one of the facts"),
         (lambda b: b["rows"][0]["when"].update(icans_grade=[True]), "$.rows[0].when.icans_grade[0]", "found True"),
         (lambda b: _therapies(b), ".therapies[0].dosing", "an id of the dosing document"),
+        (lambda b: b["topics"][-1].update(kind="check", joins="weather"), "].joins", "found 'weather'"),
+        (lambda b: b["topics"][0].update(joins=b["topics"][1]["id"]), "$.topics[0].joins", "a topic that a check joins"),
     ],
 )
 def test_a_protocol(change: Callable[[Any], None], path: str, expected: str) -> None:
@@ -79,6 +81,7 @@ def _therapies(body: Any) -> None:
     [
         (lambda b: b["doses"][1].update(id=b["doses"][0]["id"]), "$.doses[1].id"),
         (lambda b: b["doses"][-1]["by_renal_band"].pop("unknown"), "by_renal_band"),
+        (lambda b: b["limits"].pop(), "$.limits"),
     ],
 )
 def test_a_dosing_table(change: Callable[[Any], None], path: str) -> None:

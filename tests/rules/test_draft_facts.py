@@ -235,3 +235,33 @@ def test_no_dose_is_corrected_where_the_kidneys_are_not_known() -> None:
     (found,) = checks(draft("levetiracetam", 3000, 12), measurements=())
     assert {"l1-unknown", "l3-daily"} <= {row.id for row in found.rows}
     assert found.correction is None
+
+
+def test_without_a_weight_a_small_dose_of_tocilizumab_is_not_judged() -> None:
+    (found,) = checks(draft("tocilizumab", 400), measurements=())
+    assert found.facts["tocilizumab_dose"] is None
+
+
+def test_a_light_patient_without_a_height_is_judged_by_the_fixed_dose_alone() -> None:
+    light = (measured("body-weight", 40),)
+    for rate, expected in ((30.0, "neither"), (20.0, None)):
+        (found,) = checks(draft("blinatumomab", daily_ug=rate), measurements=light, values={}, administrations=())
+        assert found.facts["dose_for_weight"] == expected
+
+
+def test_a_score_under_a_sedative_is_no_grade_that_was() -> None:
+    """Found by what it would be worth, and dropped once graded as of then."""
+    bag = Administration("blinatumomab", "t-cell-engager", NOW - timedelta(days=14), "m", NOW - timedelta(days=4), dose=28, unit="ug/d")
+    lorazepam = Administration("lorazepam", "benzodiazepine", NOW - timedelta(hours=111), "MedicationAdministration/l", dose=2, unit="mg")
+    values = [finding(ICE, 1, 110), finding(LOC, "loc-alert", 100), finding(ICE, 10, 49)]
+    awake = rows(draft("blinatumomab", daily_ug=9.0), administrations=(bag,), values=values)
+    sedated = rows(draft("blinatumomab", daily_ug=9.0), administrations=(bag, lorazepam), values=values)
+    assert "b3-days" in awake
+    assert "b3-days" not in sedated
+
+
+def test_a_corticosteroid_that_says_it_is_premedication_is_no_treatment() -> None:
+    said_so = draft("dexamethasone", 16, 12, premedication=True)
+    found = assess(snapshot({ICE: 5, LOC: "loc-alert"}, orders=(said_so,)), KNOWLEDGE)
+    assert found.facts["corticosteroid"] == "none"
+    assert assess(snapshot({ICE: 5, LOC: "loc-alert"}, orders=(replace(said_so, premedication=False),)), KNOWLEDGE).facts["corticosteroid"] == "drafted"

@@ -251,6 +251,7 @@ def test_other_diagnoses_and_a_haemorrhage_from_before_explain_nothing() -> None
         (10, 3, 10, 0, 2),
         (5, 8, 10, 1, 1),
         (5, 0, 2, 3, 3),
+        (5, 7, 9, 1, 1),
     ],
 )
 def test_a_score_taken_in_part_does_not_lower_what_the_last_whole_one_was_worth(
@@ -262,5 +263,13 @@ def test_a_score_taken_in_part_does_not_lower_what_the_last_whole_one_was_worth(
     assert (found.at_least, found.at_most) == (least, most)
     scored = found.domain(ICE)
     assert scored is not None
-    assert bool(scored.flags) is (least > {3: 0, 5: 1, 8: 0, 0: 3}[low])
-    assert graded([partial, *rest]).at_least == {3: 0, 5: 1, 8: 0, 0: 3}[low]
+    assert bool(scored.flags) is (least > {3: 0, 5: 1, 8: 0, 0: 3, 7: 1}[low])
+    assert graded([partial, *rest]).at_least == {3: 0, 5: 1, 8: 0, 0: 3, 7: 1}[low]
+
+
+def test_a_block_given_later_and_a_tube_that_was_out_explain_nothing() -> None:
+    later = given("rocuronium", 0.5, running=True, drug_class="neuromuscular-blocker")
+    assert graded({MOTOR: "motor-deep-focal-weakness"}, administrations=(RUNNING, later)).at_least == 4
+    out = Diagnosis("intubated", NOW - timedelta(hours=9), "Procedure/tube", active=False, ended=NOW - timedelta(hours=2))
+    assert graded({ICE: 0}, diagnoses=(out,)).at_least == 3
+    assert graded([finding(ICE, 0, 3)], diagnoses=(out,)).at_least is None
