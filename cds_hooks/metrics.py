@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -46,6 +47,12 @@ _STORE = Counter("icans_store_failures_total", "Requests not recorded", ["why"])
 _STAGES = {stage: _STAGE.labels(stage) for stage in ("receive", "fetch", "read", "decide", "answer", "record", "total")}
 
 
+@lru_cache(maxsize=2048)
+def _one(counter: Counter, *labels: str) -> Counter:
+    """The counter of some labels: they come from our documents, so that there are few."""
+    return counter.labels(*labels)
+
+
 class Stages:
     """The clock of one request: each `done` ends a stage and begins the next."""
 
@@ -69,37 +76,37 @@ class Stages:
 
 
 def answered(service: str, status: int) -> None:
-    _REQUESTS.labels(service, status).inc()
+    _one(_REQUESTS, service, str(status)).inc()
 
 
 def asked(call: HookRequest) -> None:
     """Which of the keys were not sent: before it is known whether one can do without."""
     for key in (*REQUIRED, *OPTIONAL):
         if key not in call.prefetch:
-            _MISSES.labels(key, "not sent").inc()
+            _one(_MISSES, key, "not sent").inc()
 
 
 def decided(service: str, records: Records | None, decision: Decision) -> None:
     grading = decision.record.get("grading") or {}
-    _GRADES.labels(service, _said(grading.get("at_least")), _said(grading.get("at_most"))).inc()
+    _one(_GRADES, service, _said(grading.get("at_least")), _said(grading.get("at_most"))).inc()
     for card in card_rows(decision):
-        _CARDS.labels(card["topic"], card["row"] or "none").inc()
+        _one(_CARDS, card["topic"], card["row"] or "none").inc()
     for issue in decision.issues:
         kind = issue.evidence.partition("/")[0]
-        _ISSUES.labels(kind if kind in _KINDS else "other").inc()
+        _one(_ISSUES, kind if kind in _KINDS else "other").inc()
     if records is not None:
         for key in records.failed:
-            _MISSES.labels(key, "failed").inc()
+            _one(_MISSES, key, "failed").inc()
 
 
 def heard(items: Sequence[Heard]) -> None:
     for item in items:
         if item.new:
-            _FEEDBACK.labels(item.outcome, "ours" if item.matched else "unknown").inc()
+            _one(_FEEDBACK, item.outcome, "ours" if item.matched else "unknown").inc()
 
 
 def not_recorded(why: str) -> None:
-    _STORE.labels(why).inc()
+    _one(_STORE, why).inc()
 
 
 def exposition(environment: Mapping[str, str] = os.environ) -> bytes:

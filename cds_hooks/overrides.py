@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 HL7_REASONS = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 OVERRIDE_SYSTEM = "http://fhir.org/guides/icans-cds/CodeSystem/override-reason"
@@ -53,8 +54,12 @@ BY_TOPIC: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@lru_cache(maxsize=128)
 def override_reasons(topic: str) -> list[dict[str, str]]:
-    """The reasons offered on a card of a topic; a topic of a site's own gets those of a drafted order."""
+    """The reasons offered on a card of a topic; a topic of a site's own gets those of a drafted order.
+
+    One list a topic, never changed: every card of the topic holds it.
+    """
     return [
         {"code": code, "system": OVERRIDE_SYSTEM, "display": OWN[code]}
         if code in OWN

@@ -15,6 +15,8 @@ WAIT = 15.0  # seconds for the store to take a record
 
 async def on_disk(kept: Future[T]) -> T:
     """Wait until it is recorded. Raises StoreUnavailable, also when the store does not answer in time."""
+    if kept.done():
+        return kept.result()
     try:
         return await asyncio.wait_for(asyncio.wrap_future(kept), WAIT)
     except TimeoutError:

@@ -15,6 +15,7 @@ MAX_STRING = 2_000_000  # bytes without a quote; FHIR R4 ends a string at 1 MiB,
 _BOM = b"\xef\xbb\xbf"
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _AS_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # +1, +1, -1, -1 as signed bytes
+_ONE_KIND = bytes.maketrans(b"[]", b"{}")
 _KNOWN = {
     "hook", "hookInstance", "fhirServer", "fhirAuthorization", "context", "prefetch", "extension",
     "userId", "patientId", "encounterId", "draftOrders", "selections", "patient", "administrations",
@@ -49,7 +50,8 @@ def checked(body: bytes) -> bytes:
     """
     body = body.removeprefix(_BOM)
     try:
-        body.decode("utf-8")
+        if not body.isascii():
+            body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refusal(400, "structure", f"The body is not UTF-8: byte {error.start}.") from None
     plain = _without_escapes(body)
@@ -74,12 +76,19 @@ def _without_escapes(body: bytes) -> bytes:
 
 def _structure(plain: bytes) -> bytes:
     """The brackets outside strings: strings are every second stretch between quotes."""
-    bare = plain.translate(None, _NOT_STRUCTURE)
-    return b"".join(bare.replace(b'""', b"").split(b'"')[::2])
+    bare = plain.translate(None, _NOT_STRUCTURE).replace(b'""', b"")
+    return b"".join(bare.split(b'"')[::2]) if b'"' in bare else bare
 
 
 def _nests_deeper(outside: bytes, limit: int) -> bool:
-    """Opening brackets count +1, closing ones -1."""
+    """Each look takes the innermost pairs away; only what is left of it is counted: opening +1, closing -1."""
+    left, before = outside.translate(_ONE_KIND), -1
+    for _ in range(limit):
+        if len(left) in (0, before):
+            break
+        left, before = left.replace(b"{}", b""), len(left)
+    if not left:
+        return False
     steps = memoryview(outside.translate(_AS_STEPS)).cast("b")
     return max(accumulate(steps), default=0) > limit
 

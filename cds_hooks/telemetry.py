@@ -8,9 +8,14 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+import msgspec
 import structlog
 
 LOG = structlog.stdlib.get_logger()
+
+
+def _json(event: Any, **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
 
 
 def configure(shadow: bool = False) -> None:
@@ -24,9 +29,9 @@ def configure(shadow: bool = False) -> None:
             mode,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(_json),
         ],
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,6 +33,7 @@ _NAMES = {
 _SHORT = {Domain.SEIZURE: "seizure", Domain.MOTOR: "motor weakness", Domain.RAISED_ICP: "raised ICP"}
 _SHOWN_LABS = ("sodium", "glucose", "creatinine", "myoglobin", "body-temperature", "il-6", "ferritin")
 _LAB_WINDOW = timedelta(hours=24)
+_GRADED_BY = (Citation("lee-2019", ""),)
 
 
 def name_of(domain: Domain) -> str:
@@ -42,13 +43,16 @@ def name_of(domain: Domain) -> str:
 
 def escaped(text: str, limit: int = 200) -> str:
     """Chart text made harmless: one line, no control or bidirectional characters, Markdown and HTML escaped."""
-    plain = "".join(
+    plain = " ".join((text if text.isascii() and text.isprintable() else _printable(text)).split())
+    return _MARKDOWN.sub(r"\\\1", plain if len(plain) <= limit else f"{plain[:limit]}…")
+
+
+def _printable(text: str) -> str:
+    return "".join(
         " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
         for c in text
         if unicodedata.category(c) not in ("Cf", "Cs", "Co")
     )
-    plain = " ".join(plain.split())
-    return _MARKDOWN.sub(r"\\\1", plain if len(plain) <= limit else f"{plain[:limit]}…")
 
 
 def age(at: datetime, as_of: datetime) -> str:
@@ -407,16 +411,10 @@ def _what_to_do(assessment: Assessment, rows: Sequence[Row]) -> str:
 
 def who_says_so(rows: Sequence[Row], knowledge: Knowledge, graded: bool = True) -> str:
     """The source of the grade and of each row that says what to do; what was not verified is said."""
-    parts = [f"grade, {_labels([Citation('lee-2019', '')], knowledge)}"] if graded else []
+    parts = [f"grade, {knowledge.label_of(_GRADED_BY)}"] if graded else []
     for row in rows:
         if row.do:
-            words = f"{row.topic.replace('-', ' ')}, {_labels(row.cites, knowledge)}"
+            words = f"{row.topic.replace('-', ' ')}, {knowledge.label_of(row.cites)}"
             parts.append(f"{words} ({row.certainty})" if row.therapies or row.act or row.correct else words)
     return f"Who says so: {'; '.join(dict.fromkeys(parts))}."
 
-
-def _labels(citations: Iterable[Citation], knowledge: Knowledge) -> str:
-    """Short names of the sources; the project's own decisions are named only where nothing else stands."""
-    refs = list(dict.fromkeys(c.ref for c in citations))
-    outside = [ref for ref in refs if ref != "project-decision"] or refs
-    return " and ".join(knowledge.sources[ref].label for ref in outside)

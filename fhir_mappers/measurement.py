@@ -14,14 +14,14 @@ from rules.snapshot import Measurement
 
 def plain(record: Record, view: Observation, chart: Chart) -> Measurement | None:
     """The measurement of a final Observation with one coding, a Quantity and an exact time; None otherwise."""
-    quantity, when, subject = view.valueQuantity, view.effectiveDateTime, view.subject
-    if quantity is None or when is None or subject is None or view.status != "final":
-        return None
     code = view.code
     if code is None or code.coding is None or len(code.coding) != 1 or (coding := code.coding[0]) is None:
         return None
     measured = chart.codes.measured.get((coding.system, coding.code))
-    if measured is None or subject.reference not in chart.literal:
+    if measured is None or view.status != "final":
+        return None
+    quantity, when, subject = view.valueQuantity, view.effectiveDateTime, view.subject
+    if quantity is None or when is None or subject is None or subject.reference not in chart.literal:
         return None
     kind, scale, measures = measured
     if view.modifierExtension or view.component or view.dataAbsentReason is not None or record.mended is not None:

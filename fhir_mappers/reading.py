@@ -7,6 +7,7 @@ finding, an order or a dose are read again strictly (a key twice is refused).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -40,6 +41,7 @@ class _Link(Struct, gc=False):
 
 
 class _Bundle(Struct, gc=False):
+    resourceType: str | None = None
     entry: list[_Entry] | None = None
     link: list[_Link] | None = None
     timestamp: str | None = None
@@ -68,6 +70,7 @@ _view: msgspec.json.Decoder[Resource] = msgspec.json.Decoder(Union[tuple(VIEWS.v
 _lenient: msgspec.json.Decoder[Resource] = msgspec.json.Decoder(Union[tuple(VIEWS.values())], strict=False)  # noqa: UP007
 _NULL = b"null"
 _TYPE, _OUTCOME = b'"resourceType"', b"OperationOutcome"
+_OF_ANOTHER_TYPE = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"(?!OperationOutcome")[A-Za-z]+"')
 
 
 class Given(Struct, frozen=True, gc=False):
@@ -114,21 +117,28 @@ def unwrap(raw: bytes, name: str) -> Unwrapped:
             for index, item in enumerate(_list.decode(raw)):
                 _add(found, Given(bytes(item)), f"{name}[{index}]")
             return found
-        head = _head.decode(raw)
-        if head.resourceType != "Bundle":
+        bundle = _as_bundle(raw)
+        if bundle is not None and bundle.resourceType != "Bundle":
             _add(found, Given(raw), name)
-            return found
-        _unwrap_bundle(raw, name, found)
+        else:
+            _unwrap_bundle(raw, bundle, name, found)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         found.issues.append(MappingIssue(name, f"could not be read: {_plain(problem)}"))
         found.incomplete = True
     return found
 
 
-def _unwrap_bundle(raw: bytes, name: str, found: Unwrapped) -> None:
+def _as_bundle(raw: bytes) -> _Bundle | None:
+    """The members of a Bundle, read in one pass; None for one with a bad entry. Raises DecodeError."""
     try:
-        bundle = _bundle.decode(raw)
+        return _bundle.decode(raw)
     except msgspec.ValidationError:
+        kind = _head.decode(raw).resourceType
+        return None if kind == "Bundle" else _Bundle(kind)
+
+
+def _unwrap_bundle(raw: bytes, bundle: _Bundle | None, name: str, found: Unwrapped) -> None:
+    if bundle is None:
         for index, item in enumerate(_loose_bundle.decode(raw).entry or ()):
             try:
                 _add_entry(found, _entry.decode(item), f"{name}.entry[{index}]")
@@ -191,6 +201,8 @@ def _reports_error(raw: bytes) -> bool:
 
 def is_error_outcome(raw: bytes) -> bool:
     """Whether a raw value is itself an OperationOutcome that reports an error."""
+    if _OF_ANOTHER_TYPE.match(raw):
+        return False  # it says so at once: no need to read all of it
     try:
         return _head.decode(raw).resourceType == "OperationOutcome" and _reports_error(raw)
     except msgspec.DecodeError:

@@ -5,7 +5,6 @@ Codes are only those that were verified; what has none goes out in words, and a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,8 +63,8 @@ def offered(
     if (request == "icans-diagnosis" and not _to_code(assessment)) or done_since_onset(request, assessment):
         return None
     found = _template(request, assessment.grading.tool.value.upper(), grade if isinstance(grade, int) else 0)
-    resource: dict[str, Any] = json.loads(found.resource)
-    resource["for" if request in TASKS else "subject"] = {"reference": f"Patient/{patient_id}"}
+    about = "for" if request in TASKS else "subject"
+    resource = {**found.resource, about: {"reference": f"Patient/{patient_id}"}}
     if encounter_id is not None:
         resource["encounter"] = {"reference": f"Encounter/{encounter_id}"}
     if request in codes:
@@ -90,9 +89,11 @@ def _to_code(assessment: Assessment) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Template:
+    """A resource that is never changed: what is offered is a copy of its first level."""
+
     label: str
     description: str
-    resource: str
+    resource: dict[str, Any]
 
 
 @lru_cache(maxsize=256)
@@ -115,7 +116,7 @@ def _service(request: str, grade: int) -> _Template:
         "reasonCode": [{"text": "Immune effector cell-associated neurotoxicity"}],
     }
     ServiceRequest.model_validate(resource)
-    return _Template(text.split(" (")[0].split(",")[0], f"Draft order: {text}", json.dumps(resource))
+    return _Template(text.split(" (")[0].split(",")[0], f"Draft order: {text}", resource)
 
 
 def _task(request: str, tool: str) -> _Template:
@@ -130,7 +131,7 @@ def _task(request: str, tool: str) -> _Template:
         "for": _NOBODY,
     }
     Task.model_validate(resource)
-    return _Template(label, f"Draft task: {words}", json.dumps(resource))
+    return _Template(label, f"Draft task: {words}", resource)
 
 
 def _diagnosis(grade: int) -> _Template:
@@ -146,4 +147,4 @@ def _diagnosis(grade: int) -> _Template:
     }
     Condition.model_validate(resource)
     label = f"Diagnosis: ICANS grade {grade} (G92.0{grade})"
-    return _Template(label, f"Add the diagnosis G92.0{grade}: {display}", json.dumps(resource))
+    return _Template(label, f"Add the diagnosis G92.0{grade}: {display}", resource)

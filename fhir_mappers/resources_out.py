@@ -38,30 +38,24 @@ def proposed_order(
 
     A site's own code for the dose, or for the drug, stands first: common clients apply only that one.
     """
-    order = json.loads(_template(dose))
+    order = {**_template(dose), "subject": {"reference": f"Patient/{patient_id}"}}
+    if encounter_id is None:
+        del order["encounter"]
+    else:
+        order["encounter"] = {"reference": f"Encounter/{encounter_id}"}
     own = codes.get(dose.id) or codes.get(dose.substance)
     if own is not None:
-        order["medicationCodeableConcept"]["coding"].insert(0, dict(own))
-    order["subject"] = {"reference": f"Patient/{patient_id}"}
-    if encounter_id is not None:
-        order["encounter"] = {"reference": f"Encounter/{encounter_id}"}
-    return {key: order[key] for key in _ORDER if key in order}
-
-
-_ORDER = (
-    "resourceType",
-    "status",
-    "intent",
-    "medicationCodeableConcept",
-    "subject",
-    "encounter",
-    "dosageInstruction",
-)
+        drug = order["medicationCodeableConcept"]
+        order["medicationCodeableConcept"] = {**drug, "coding": [dict(own), *drug["coding"]]}
+    return order
 
 
 @lru_cache(maxsize=256)
-def _template(dose: Dose) -> str:
-    """The order of a dose without its patient, checked once: what differs by patient are two references."""
+def _template(dose: Dose) -> dict[str, Any]:
+    """The order of a dose without its patient, checked once: what differs by patient are two references.
+
+    It is never changed: who proposes it copies what differs.
+    """
     code, name = SUGGESTED[dose.substance]
     repeat: dict[str, Any] = {"frequency": 1, "period": dose.every_hours, "periodUnit": "h"}
     if dose.doses is not None:
@@ -76,6 +70,7 @@ def _template(dose: Dose) -> str:
             "text": f"{name} {dose.text}",
         },
         "subject": {"reference": "Patient/template"},
+        "encounter": {"reference": "Encounter/template"},
         "dosageInstruction": [
             {
                 "text": dose.text if dose.note is None else f"{dose.text}. {dose.note}",
@@ -85,13 +80,13 @@ def _template(dose: Dose) -> str:
             }
         ],
     }
-    return json.dumps(_checked(order))
+    return _checked(order)
 
 
 def corrected_order(raw: bytes, dose: Dose, oral: bool) -> dict[str, Any] | None:
     """A draft with another dose, all else as it came; None when it is not valid R4 to send back."""
     order: dict[str, Any] = json.loads(raw)
-    instruction: dict[str, Any] = json.loads(_template(dose))["dosageInstruction"][0]
+    instruction: dict[str, Any] = dict(_template(dose)["dosageInstruction"][0])
     given = (order.get("dosageInstruction") or [{}])[0]
     if oral:
         instruction["text"] = instruction["text"].replace(" IV", " by mouth")

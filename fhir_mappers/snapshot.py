@@ -127,12 +127,8 @@ def snapshot_from(
         medications=_medications([*charted, *drafted]),
     )
     draft_evidence = {record.evidence for record in drafted}
-    measurements = gathered.measurements
     for record in charted:
-        view = record.view
-        if type(view) is Observation and (value := plain(record, view, chart)) is not None:
-            measurements.append(value)
-        elif not (isinstance(view, MedicationRequest) and record.evidence in draft_evidence):
+        if type(record.view) is not MedicationRequest or record.evidence not in draft_evidence:
             _gather(record, chart, gathered, draft=False)
     for record in drafted:
         _gather(record, chart, gathered, draft=True)
@@ -186,17 +182,22 @@ def _medications(records: Sequence[Record]) -> dict[str, Medication]:
 def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> None:
     """Everything one record says; a record of another patient, or unsafe to read, says nothing but so."""
     view = record.view
-    if isinstance(view, Observation):
+    if type(view) is Observation:  # by far the most
+        value = plain(record, view, chart)
+        if value is not None:
+            gathered.measurements.append(value)
+            return
         if irrelevant(view, chart):
             return
         gathered.asked.append(record)
-    if isinstance(view, Patient):
+    elif isinstance(view, Patient):
         _gather_person(view, record, chart, gathered)
         return
-    if isinstance(view, Encounter) and not is_of_patient(record, chart):
-        gathered.add(of_another(record))
+    elif isinstance(view, Encounter):
+        if not is_of_patient(record, chart):
+            gathered.add(of_another(record))
         return
-    if isinstance(view, Medication | Encounter):
+    elif isinstance(view, Medication):
         return
     found = list(_mapped(view, record.evidence, chart, draft))
     if not found:

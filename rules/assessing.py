@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from rules.checking_drafts import DraftCheck, check_drafts
 from rules.criteria import Criteria, criteria_from
 from rules.crs import Crs, crs
-from rules.documents import Document, DocumentRef, KnowledgeError, from_file, packaged
+from rules.documents import Citation, Document, DocumentRef, KnowledgeError, from_file, packaged
 from rules.dosing import Dose, Dosing, RenalFunction, dosing_from, renal_function
 from rules.draft_doses import DraftChart
 from rules.exposure import at_risk, closes, exposures
@@ -47,6 +47,17 @@ class Knowledge:
     proxies: Proxies
     protocols: tuple[Protocol, ...]
     sources: Mapping[str, Source]
+    labels: dict[tuple[Citation, ...], str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """The memory of `label_of`."""
+
+    def label_of(self, cites: tuple[Citation, ...]) -> str:
+        """Short names of the sources; the project's own decisions are named only where nothing else stands."""
+        found = self.labels.get(cites)
+        if found is None:
+            refs = list(dict.fromkeys(c.ref for c in cites))
+            outside = [ref for ref in refs if ref != "project-decision"] or refs
+            found = self.labels[cites] = " and ".join(self.sources[ref].label for ref in outside)
+        return found
 
     @property
     def refs(self) -> tuple[DocumentRef, ...]:

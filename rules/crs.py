@@ -98,7 +98,7 @@ def _findings(snapshot: ClinicalSnapshot, masked: bool, windows: Windows) -> Ite
     """The newest temperature, the lowest pressure and the worst oxygen need of the window, as table values."""
 
     def recent(kind: str) -> list[Measurement]:
-        found = [m for m in snapshot.measurements if m.kind == kind]
+        found = snapshot.by_kind.get(kind, ())
         return [m for m in found if timedelta(0) <= snapshot.as_of - m.at <= windows.vitals]
 
     temperatures = recent("body-temperature")

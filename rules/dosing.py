@@ -165,8 +165,8 @@ def renal_function(snapshot: ClinicalSnapshot, dosing: Dosing, windows: Windows)
 def _rising(snapshot: ClinicalSnapshot, newest: Measurement) -> bool:
     week = [
         m.value
-        for m in snapshot.measurements
-        if m.kind == "creatinine" and timedelta(0) <= newest.at - m.at <= timedelta(days=7)
+        for m in snapshot.by_kind["creatinine"]
+        if timedelta(0) <= newest.at - m.at <= timedelta(days=7)
     ]
     return newest.value >= 1.5 * min(week)
 

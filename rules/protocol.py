@@ -114,6 +114,11 @@ class Protocol:
     checks: tuple[Row, ...] = ()
     answers: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     checks_by_draft: dict[str, tuple[Row, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    by_id: Mapping[str, Topic] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """`by_id` are the topics."""
+        object.__setattr__(self, "by_id", {topic.id: topic for topic in self.topics})
 
     def checks_of(self, draft: str) -> tuple[Row, ...]:
         """The checks that may fire for a kind of draft; looked up once."""
@@ -125,7 +130,7 @@ class Protocol:
 
     def topic(self, topic_id: str) -> Topic:
         """A topic by its id."""
-        return next(topic for topic in self.topics if topic.id == topic_id)
+        return self.by_id[topic_id]
 
 
 def protocol_from(document: Document, known: frozenset[str], doses: frozenset[str]) -> Protocol:

@@ -6,9 +6,11 @@ chart, a table and a card name one thing in one way. `None` means *not assessed*
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 
@@ -158,10 +160,19 @@ class ClinicalSnapshot:
     measurements: tuple[Measurement, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
     unread: frozenset[str] = frozenset()
+    by_kind: Mapping[str, Sequence[Measurement]] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """`by_kind` are the measurements again: a chart has hundreds, and each question is about one kind."""
+        found: dict[str, list[Measurement]] = {}
+        for one in self.measurements:
+            found.setdefault(one.kind, []).append(one)
+        object.__setattr__(self, "by_kind", found)
 
     def latest(self, kind: str) -> Measurement | None:
         """The newest measurement of a kind; None when there is none."""
-        return max((m for m in self.measurements if m.kind == kind), key=lambda m: m.at, default=None)
+        found = self.by_kind.get(kind)
+        return max(found, key=attrgetter("at")) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -111,6 +112,7 @@ def card_rows(decision: Decision) -> list[dict[str, Any]]:
     ]
 
 
+@lru_cache(maxsize=1024)
 def _alphanumeric(topic: str) -> str:
     """A topic as card codes write it: "anti-il-6" and "antiIL6" are one."""
     return "".join(character for character in topic.lower() if character.isalnum())
