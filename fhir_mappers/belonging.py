@@ -28,8 +28,8 @@ def names_of(patient_id: str, records: Sequence[Record]) -> frozenset[str]:
 
 
 def _subject(view: Resource) -> Reference | None:
-    subject = getattr(view, "subject", None) if not isinstance(view, AllergyIntolerance) else view.patient
-    return subject if isinstance(subject, Reference) else None
+    found: Reference | None = view.patient if isinstance(view, AllergyIntolerance) else getattr(view, "subject", None)
+    return found
 
 
 def refused(record: Record, chart: Chart) -> MappingIssue | None:
@@ -43,8 +43,11 @@ def refused(record: Record, chart: Chart) -> MappingIssue | None:
 
 def is_of_patient(record: Record, chart: Chart) -> bool:
     subject = _subject(record.view)
-    if subject is not None and subject.reference is not None and subject.reference.startswith("#"):
-        return any(key in chart.patient for key in _contained_identifiers(record.view, subject.reference[1:]))
+    literal = None if subject is None else subject.reference
+    if literal in chart.literal:
+        return True
+    if literal is not None and literal.startswith("#"):
+        return any(key in chart.patient for key in _contained_identifiers(record.view, literal[1:]))
     return refers_to(subject, chart.patient)
 
 

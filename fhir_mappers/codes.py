@@ -85,7 +85,7 @@ class Terminology:
 
     def observation(self, system: str | None, code: str | None) -> str | None:
         """What an Observation.code asks or measures."""
-        return self._concept("observations", "", system, code)
+        return self.questions.get((system, code)) or self._concept("observations", "", system, code)
 
     def measured_property(self, system: str | None, code: str | None) -> str | None:
         """What a laboratory code measures ("mass", "moles", ...): a unit of another property is to be refused."""

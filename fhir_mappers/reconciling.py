@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from fhir_mappers import observation as observations
@@ -15,12 +15,12 @@ from fhir_mappers.views import Observation
 from rules.snapshot import Domain, Finding
 
 
-def issued(records: Sequence[Record], chart: Chart) -> dict[str, datetime]:
-    """When each Observation was issued, else last updated, by evidence; those that do not say are left out."""
+def issued(records: Sequence[Record], among: Collection[str], chart: Chart) -> dict[str, datetime]:
+    """When each Observation `among` them was issued, else last updated, by evidence; who does not say is left out."""
     found: dict[str, datetime] = {}
     for record in records:
         view = record.view
-        if not isinstance(view, Observation):
+        if not isinstance(view, Observation) or record.evidence not in among:
             continue
         text = view.issued or (view.meta.lastUpdated if view.meta is not None else None)
         try:
@@ -32,7 +32,7 @@ def issued(records: Sequence[Record], chart: Chart) -> dict[str, datetime]:
 
 
 def of_one_instant(
-    findings: Sequence[Finding], when_issued: Mapping[str, datetime]
+    findings: Sequence[Finding], asked: Sequence[Record], chart: Chart
 ) -> tuple[list[Finding], list[MappingIssue]]:
     """Two findings of a domain at one instant: the later issued replaces the earlier; else both stand.
 
@@ -43,9 +43,9 @@ def of_one_instant(
     for finding in findings:
         if finding.domain is not Domain.SEIZURE:
             by_instant.setdefault((finding.domain, finding.at, finding.proxy), []).append(finding)
-    for (domain, at, _), found in by_instant.items():
-        if len({(f.value, f.other) for f in found}) < 2:
-            continue
+    differing = [one for one in by_instant.items() if len(one[1]) > 1 and len({(f.value, f.other) for f in one[1]}) > 1]
+    when_issued = issued(asked, {f.evidence for _, found in differing for f in found}, chart) if differing else {}
+    for (domain, at, _), found in differing:
         records = sorted({f.evidence for f in found})
         moments = [when_issued[evidence] for evidence in records if evidence in when_issued]
         if len(set(moments)) < len(records):

@@ -25,7 +25,7 @@ from fhir_mappers.medication_request import order
 from fhir_mappers.patient import Person, person
 from fhir_mappers.quirks import DoubledKey, noted, parsed
 from fhir_mappers.reading import Given, Record, read
-from fhir_mappers.reconciling import ice_from_items, issued, of_one_instant
+from fhir_mappers.reconciling import ice_from_items, of_one_instant
 from fhir_mappers.views import (
     ELEMENTS,
     AllergyIntolerance,
@@ -134,7 +134,7 @@ def snapshot_from(
         _gather(record, chart, gathered, draft=True)
     made, issues = ice_from_items(gathered.asked, chart, gathered.findings)
     gathered.issues += issues
-    findings, issues = of_one_instant([*gathered.findings, *made], issued(gathered.asked, chart))
+    findings, issues = of_one_instant([*gathered.findings, *made], gathered.asked, chart)
     gathered.issues += issues
     gathered.diagnoses = procedures.extubated(gathered.diagnoses)
     who = gathered.person
