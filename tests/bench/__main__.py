@@ -19,13 +19,13 @@ import postgres
 import reading_bound
 import report
 import soak
-from bodies import body
+from bodies import WORKLOADS
 from load import HERE, PATH, Measured, Target, measure, serving
 
 from cds_hooks.store.engine import opened
 
-SIZES, CONNECTIONS = (50, 300, 1000), (1, 16)
-Cells = dict[tuple[str, int, int], list[Measured]]
+CONNECTIONS = (1, 16)
+Cells = dict[tuple[str, str, int], list[Measured]]
 
 
 def targets(folder: Path, cluster: postgres.Cluster) -> list[Target]:
@@ -66,17 +66,17 @@ def bench(seconds: float, rounds: int) -> Cells:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="icans-bench-", dir=os.environ.get("BENCH_FOLDER"))))
         cluster = stack.enter_context(postgres.running())
         servers = [stack.enter_context(serving(target, folder)) for target in targets(folder, cluster)]
-        for size in SIZES:
-            file = folder / f"{size}.json"
-            file.write_bytes(body(size))
+        for workload in WORKLOADS:
+            file = folder / "body.json"
+            file.write_bytes(workload.made(workload.observations))
             for server in servers:
                 measure(server, file, 1, 1)  # warm
             for number in range(rounds):
                 for connections in CONNECTIONS:
                     for server in servers if number % 2 == 0 else reversed(servers):
                         done = measure(server, file, connections, seconds)
-                        cells.setdefault((server.target.name, size, connections), []).append(done)
-                print(f"{size} Observations, round {number + 1} of {rounds}", file=sys.stderr)
+                        cells.setdefault((server.target.name, workload.name, connections), []).append(done)
+                print(f"{workload.name} Observations, round {number + 1} of {rounds}", file=sys.stderr)
     return cells
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,6 +68,40 @@ def body(observations: int, now: datetime | None = None, case: str = "case-2-day
         drafts = call["context"]["draftOrders"]["entry"]
         drafts += [{"resource": _draft(number, patient, code, name)} for number, (code, name) in enumerate(OTHER_DRAFTS)]
     return json.dumps(call, separators=(",", ":")).encode()
+
+
+def without_therapy(observations: int, now: datetime | None = None) -> bytes:
+    """The same for a patient who never had an immune effector therapy, signing an antihypertensive: no card.
+
+    Most calls of a hospital are of this kind.
+    """
+    call = json.loads(body(observations, now))
+    for key in ("administrations", "medications", "conditions", "procedures"):
+        call["prefetch"][key] = {"resourceType": "Bundle", "type": "searchset", "total": 0}
+    found = call["prefetch"]["observations"]
+    at, patient = now or datetime.now(UTC), call["context"]["patientId"]
+    made = [_routine(number, patient, at - timedelta(minutes=7 + 5 * number)) for number in range(observations)]
+    found["entry"] = [{"fullUrl": f"https://ehr.example.org/fhir/Observation/{one['id']}", "resource": one, "search": {"mode": "match"}} for one in made]
+    found["total"] = observations
+    call["context"]["draftOrders"]["entry"] = [{"resource": _draft(0, patient, *OTHER_DRAFTS[2])}]
+    return json.dumps(call, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A request to post again and again: how it is named in the report, and its bytes."""
+
+    name: str
+    observations: int
+    made: Callable[[int], bytes] = body
+
+
+WORKLOADS = (
+    Workload("50", 50),
+    Workload("50, no therapy", 50, without_therapy),
+    Workload("300", 300),
+    Workload("1000", 1000),
+)
 
 
 def _draft(number: int, patient: str, code: str, name: str) -> dict[str, Any]:
