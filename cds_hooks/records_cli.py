@@ -89,7 +89,8 @@ def prune(
     from cds_hooks.store.verifying import verify as verified
 
     at = _day_or_time(before)
-    store: Store = _engine(lambda: Store(_url()))
+    url = _existing()
+    store: Store = _engine(lambda: Store(url))
     problems = verified(store.engine).problems
     if problems:
         raise _stop(f"Nothing is pruned: {len(problems)} problems; see icans-cds audit verify.", 1)
@@ -125,9 +126,10 @@ def feedback(
 
 def _table(found: Any) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("topic", "grade", "issued", "accepted", "overridden", "no answer", "override reasons")
+    heads = ("topic", "grade", "issued", "accepted", "overridden", "no answer")
+    table = Table(*(Column(head, no_wrap=True) for head in heads), Column("reasons", overflow="fold"))
     for one in found.by_topic:
         answered = one.accepted + one.overridden
         said = ", ".join(f"{reason} {count}" for reason, count in one.reasons.most_common())
@@ -147,10 +149,21 @@ def _url() -> str:
         raise _stop(str(error), 2) from None
 
 
+def _existing() -> str:
+    """The URL of a database that is there: an empty one made by looking would say "0 problems"."""
+    from cds_hooks.store.engine import embedded_file
+
+    url = _url()
+    file = embedded_file(url)
+    if file is not None and not file.exists():
+        raise _stop(f"There is no database at {file.resolve()}: set ICANS_DATABASE_URL to that of the service.", 1)
+    return url
+
+
 def _opened() -> Database:
     from cds_hooks.store.engine import opened
 
-    url = _url()
+    url = _existing()
     return _engine(lambda: opened(url))  # type: ignore[no-any-return]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -204,3 +205,15 @@ def test_the_commands(filled: Any, url: str, monkeypatch: pytest.MonkeyPatch, tm
 
 def _prune(*arguments: str) -> Any:
     return RUN.invoke(app, ["audit", "prune", "--before", *arguments])
+
+
+@pytest.mark.parametrize("command", [["audit", "verify"], ["audit", "export"], ["audit", "prune", "--before", "2026-01-01"], ["feedback"]])
+def test_a_database_that_is_not_there_is_no_clean_one(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "elsewhere.db"
+    monkeypatch.setenv("ICANS_DATABASE_URL", f"sqlite:///{missing}")
+    ran = RUN.invoke(app, command)
+    assert ran.exit_code == 1
+    assert str(missing) in ran.output
+    assert not missing.exists()
