@@ -12,6 +12,7 @@ from cds_hooks.refusal import Refusal
 MAX_DEPTH = 64
 MAX_CONTAINERS = 400_000  # arrays and objects; a chart of 8 MB has about 110,000
 MAX_STRING = 2_000_000  # bytes without a quote; FHIR R4 ends a string at 1 MiB, a photograph may be longer
+_LOOKS = 16
 _BOM = b"\xef\xbb\xbf"
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _AS_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # +1, +1, -1, -1 as signed bytes
@@ -81,9 +82,9 @@ def _structure(plain: bytes) -> bytes:
 
 
 def _nests_deeper(outside: bytes, limit: int) -> bool:
-    """Each look takes the innermost pairs away; only what is left of it is counted: opening +1, closing -1."""
+    """Each look takes the innermost pairs away; a chart is gone after a dozen. Else it is counted: +1, -1."""
     left, before = outside.translate(_ONE_KIND), -1
-    for _ in range(limit):
+    for _ in range(min(limit, _LOOKS)):
         if len(left) in (0, before):
             break
         left, before = left.replace(b"{}", b""), len(left)
