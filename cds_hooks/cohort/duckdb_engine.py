@@ -26,6 +26,11 @@ SCAN_MEMORY, WORKER_MEMORY = "1GB", "192MB"
 BUCKET_BYTES = 48_000_000
 MOST_BUCKETS = 512
 AT_ONCE = 2_000
+STAGED_ROWS = 2_048
+"""Rows that a thread gathers before they go to their buckets, and rows of a group on disk.
+
+One vector of DuckDB. By default it gathers so many that the pages and the spilling cost more than the scan.
+"""
 _GZIP_RATIO = 10
 
 
@@ -47,29 +52,27 @@ def buckets_for(files: Sequence[Path], jobs: int) -> int:
 
 def stage(con: duckdb.DuckDBPyConnection, files: Sequence[Path], buckets: int, codes: Terminology, to: Path) -> None:
     """One pass over the files: the kept lines by bucket, what was not read by code, the bad lines."""
-    source = kept_sql(lines_sql(files), codes, buckets)
-    _copy(con, source, to, "lines")
+    _copy(con, kept_sql(lines_sql(files), codes, buckets), to, "lines")
     con.execute("CREATE OR REPLACE TABLE rejected AS SELECT file_path, line, error_type FROM reject_errors JOIN reject_scans USING (scan_id, file_id)")
     _medications(con, to)
 
 
 def add_records(con: duckdb.DuckDBPyConnection, records: Path, buckets: int, to: Path) -> None:
-    """Stages records that were taken out of bundles: patient, raw, url and medication, one JSON a line."""
-    shape = "{'patient': 'VARCHAR', 'raw': 'VARCHAR', 'url': 'VARCHAR', 'kind': 'VARCHAR'}"
+    """Stages records that were taken out of bundles: patient, raw and url, one JSON a line."""
+    shape = "{'patient': 'VARCHAR', 'raw': 'VARCHAR', 'url': 'VARCHAR'}"
     names = quoted(str(records / "*.jsonl"))
     source = (
-        f"SELECT (hash(patient) % {buckets})::INTEGER AS bucket, kind, patient, raw, url, NULL::VARCHAR AS medication, "
-        "NULL::STRUCT(system VARCHAR, code VARCHAR, display VARCHAR) AS unread, "
-        "NULL::STRUCT(file VARCHAR, md5 VARCHAR, id VARCHAR, reason VARCHAR) AS bad "
+        f"SELECT (hash(patient) % {buckets})::INTEGER AS bucket, patient, raw, url "
         f"FROM read_json({names}, columns={shape}, format='newline_delimited', maximum_object_size=64000000)"
     )
     _copy(con, source, to, "bundles")
 
 
 def _copy(con: duckdb.DuckDBPyConnection, source: str, to: Path, name: str) -> None:
+    con.execute(f"SET partitioned_write_flush_threshold = {STAGED_ROWS}")
     con.execute(
         f"COPY ({source}) TO {quoted(str(to))} (FORMAT parquet, PARTITION_BY (bucket), COMPRESSION zstd, "
-        f"OVERWRITE_OR_IGNORE, FILENAME_PATTERN '{name}_{{i}}')"
+        f"ROW_GROUP_SIZE {STAGED_ROWS}, OVERWRITE_OR_IGNORE, FILENAME_PATTERN '{name}_{{i}}')"
     )
 
 
@@ -81,7 +84,7 @@ def _medications(con: duckdb.DuckDBPyConnection, to: Path) -> None:
     listed = quoted(str(to / "bucket=-3" / "lines_*.parquet"))
     wanted = f"SELECT DISTINCT bucket, patient, medication FROM read_parquet({every}, hive_partitioning=true) WHERE bucket >= 0 AND medication <> ''"
     source = (
-        "SELECT w.bucket, 'Medication' AS kind, w.patient, m.raw, NULL::VARCHAR AS url, NULL::VARCHAR AS medication, m.unread, m.bad "
+        "SELECT w.bucket, w.patient, m.raw, NULL::VARCHAR AS medication "
         f"FROM ({wanted}) w JOIN read_parquet({listed}) m ON m.patient = w.medication"
     )
     _copy(con, source, to, "medications")
@@ -140,8 +143,10 @@ def attempt(patient: str, lines: Sequence[tuple[str, str | None]], grader: Grade
 def _patients(folder: WorkFolder, number: int) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
     con = connect(folder, WORKER_MEMORY, 1)
     con.execute("SET preserve_insertion_order = true")
-    files = quoted(str(folder.stage / f"bucket={number}" / "*.parquet"))
-    found = con.execute(f"SELECT patient, raw, url FROM read_parquet({files}) ORDER BY patient")
+    staged = sorted((folder.stage / f"bucket={number}").glob("*.parquet"))
+    url = "url" if any(path.name.startswith("bundles_") for path in staged) else "NULL"
+    files = ", ".join(quoted(str(path)) for path in staged)
+    found = con.execute(f"SELECT patient, raw, {url} FROM read_parquet([{files}]) ORDER BY patient")
     for patient, rows in groupby(_fetched(found), key=lambda row: row[0]):
         yield patient, [(raw, url) for _, raw, url in rows]
     con.close()

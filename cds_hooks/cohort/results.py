@@ -69,10 +69,8 @@ def write_codes(con: duckdb.DuckDBPyConnection, folder: WorkFolder, to: Path) ->
         source = f"SELECT * FROM read_json({quoted(str(counted))}, columns={shape}, format='newline_delimited')"
     elif unread:
         names = ", ".join(quoted(str(path)) for path in unread)
-        source = (
-            "SELECT kind, unread.system AS system, unread.code AS code, min(unread.display) AS display, count(*) AS count "
-            f"FROM read_parquet([{names}]) GROUP BY ALL"
-        )
+        told = f"SELECT json_extract_string(raw, ['/kind', '/system', '/code', '/display']) AS x FROM read_parquet([{names}])"
+        source = f"SELECT x[1] AS kind, x[2] AS system, x[3] AS code, min(x[4]) AS display, count(*) AS count FROM ({told}) GROUP BY ALL"
     else:
         source = "SELECT '' AS kind, '' AS system, '' AS code, '' AS display, 0 AS count WHERE false"
     ordered = f"SELECT * FROM ({source}) ORDER BY count DESC, kind, system, code"

@@ -96,8 +96,8 @@ def _stage(
     failures = duckdb_engine.rejected(con)
     listed = folder.stage / "bucket=-2"
     if listed.exists():
-        rows = con.execute(f"SELECT bad.file, bad.md5, bad.id, bad.reason FROM read_parquet({quoted(str(listed / '*.parquet'))})").fetchall()
-        failures += _numbered(rows)
+        told = "json_extract_string(raw, ['/file', '/md5', '/id', '/reason'])"
+        failures += _numbered([row for (row,) in con.execute(f"SELECT {told} FROM read_parquet({quoted(str(listed / '*.parquet'))})").fetchall()])
     return failures
 
 

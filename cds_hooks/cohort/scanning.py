@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fhir_mappers.codes import Terminology
@@ -26,13 +26,18 @@ LONGEST_LINE = 16_000_000
 SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 BUNDLES = (".json", ".json.gz")
 
-_HEADS = ("/resourceType", "/id", "/subject/reference", "/patient/reference", "/medicationReference/reference")
-_CONCEPTS = tuple(
-    f"/{element}/coding/{number}/code" for element in ("code", "medicationCodeableConcept") for number in range(CODINGS + 1)
+_ELEMENTS = ("code", "medicationCodeableConcept")
+FIRST = (
+    "/resourceType", "/id", "/subject/reference", "/patient/reference", "/medicationReference/reference",
+    *(f"/{element}/coding/0/code" for element in _ELEMENTS),
+)  # fmt: skip
+"""What is taken out of every line: it tells whose the line is, and of most lines that it is kept."""
+REST = (
+    *(f"/{element}/coding/{number}/code" for element in _ELEMENTS for number in range(1, CODINGS + 1)),
+    *(f"/{element}/{shown}" for element in _ELEMENTS for shown in ("coding/0/system", "coding/0/display", "text", "coding/code")),
+    "/component/0",
 )
-_SHOWN = ("/code/coding/0/system", "/code/coding/0/display", "/code/text", "/code/coding/code", "/component/0")
-_DRUG_SHOWN = tuple(path.replace("/code/", "/medicationCodeableConcept/", 1) for path in _SHOWN[:4])
-PATHS = (*_HEADS, *_CONCEPTS, *_SHOWN, *_DRUG_SHOWN)
+"""What is taken only out of lines that their first code does not keep."""
 
 
 class NoExport(Exception):  # noqa: N818 - says what the user gave
@@ -82,68 +87,82 @@ def lines_sql(files: Sequence[Path]) -> str:
 
 
 def kept_sql(source: str, codes: Terminology, buckets: int) -> str:
-    """One row a line: `bucket` from 0 on when it is kept, else why not (-1 not needed, -2 bad, -3 a Medication)."""
-    where = {path: f"x[{number}]" for number, path in enumerate(PATHS, 1)}
-    known = ", ".join(quoted(code) for code in sorted(known_codes(codes)))
-    concept = {e: [where[f"/{e}/coding/{n}/code"] for n in range(CODINGS + 1)] for e in ("code", "medicationCodeableConcept")}
-    by_code, by_drug = (_any_of(concept[name][:CODINGS], known) for name in ("code", "medicationCodeableConcept"))
-    odd = f"{where['/code/coding/code']} IS NOT NULL OR {concept['code'][CODINGS]} IS NOT NULL"
-    odd_drug = f"{where['/medicationCodeableConcept/coding/code']} IS NOT NULL OR {concept['medicationCodeableConcept'][CODINGS]} IS NOT NULL"
-    kind = where["/resourceType"]
-    reference = f"coalesce({where['/subject/reference']}, {where['/patient/reference']})"
-    patient = (
-        f"CASE WHEN {kind} = 'Patient' THEN nullif({where['/id']}, '') "
+    """One row a line: `bucket`, `patient`, `raw`, and the id of the `medication` that it refers to.
+
+    `bucket` is from 0 on when the line is kept, else it says why not: -1 its code is not needed, -2 it is bad,
+    -3 it is a Medication, -4 its type is not read. `raw` is the line; of -1 and -2 what there is to tell, as JSON.
+    No filter stands on top of this: DuckDB would push it down and take the JSON of every line apart again.
+    """
+    known = _listed(sorted(known_codes(codes)))
+    kind, identity, subject, patient, medication, code, drug = (f"x[{number}]" for number in range(1, len(FIRST) + 1))
+    where = {path: f"rest[{number}]" for number, path in enumerate(REST, 1)}
+    shown = {
+        "system": ("/code/coding/0/system", "/medicationCodeableConcept/coding/0/system"),
+        "display": ("/code/coding/0/display", "/code/text", "/medicationCodeableConcept/coding/0/display", "/medicationCodeableConcept/text"),
+    }
+    system, display = (f"coalesce({', '.join(where[path] for path in paths)})" for paths in shown.values())
+    broken = (
+        f"CASE WHEN {kind} IS NOT NULL THEN NULL WHEN x IS NULL OR NOT starts_with(ltrim(line, E' \\t\\uFEFF'), '{{') THEN {quoted(NO_JSON)} "
+        f"ELSE {quoted(NO_TYPE)} END"
+    )
+    return f"""
+    WITH parsed AS (
+      SELECT line, filename, try(json_extract_string(line, [{_listed(FIRST)}])) AS x FROM {source}
+      WHERE CASE WHEN strlen(line) > 9 THEN true ELSE trim(line, E' \\t\\r') <> '' END
+    ), named AS (
+      SELECT line, filename, {kind} AS kind, {identity} AS id, {medication} AS medication, {code} AS code, {drug} AS drug,
+        kind IN ({_listed(READ)}) AS is_read, {broken} AS broken,
+        CASE WHEN is_read THEN {_patient(kind, identity, f"coalesce({subject}, {patient})")} END AS patient
+      FROM parsed
+    ), coded AS (
+      SELECT *, kind IN ({_listed(KEPT_WHOLE)}) OR code IN ({known}) OR (kind IN ({_listed(DRUGS)}) AND drug IN ({known})) AS at_once
+      FROM named
+    ), looked_at AS (
+      SELECT *, CASE WHEN is_read AND at_once IS NOT TRUE THEN json_extract_string(line, [{_listed(REST)}]) END AS rest FROM coded
+    ), chosen AS (
+      SELECT *, CASE WHEN broken IS NOT NULL OR (is_read AND patient IS NULL) THEN -2 WHEN kind = 'Medication' THEN -3 WHEN NOT is_read THEN -4
+        WHEN at_once OR {_needed(known, where, codes)} THEN (hash(patient) % {buckets})::INTEGER ELSE -1 END AS bucket
+      FROM looked_at
+    )
+    SELECT bucket, CASE WHEN bucket = -3 THEN id ELSE patient END AS patient,
+      CASE WHEN bucket >= 0 OR bucket = -3 THEN line
+        WHEN bucket = -1 THEN json_object('kind', kind, 'system', {system}, 'code', coalesce(code, drug), 'display', {display})::VARCHAR
+        WHEN bucket = -2 THEN json_object('file', filename, 'md5', md5(trim(line, E' \\t\\r')), 'id', id,
+          'reason', coalesce(broken, {quoted(NO_PATIENT)}))::VARCHAR END AS raw,
+      CASE WHEN bucket >= 0 AND medication NOT LIKE '#%' THEN regexp_extract(medication, '([^/:]+)$', 1) END AS medication
+    FROM chosen"""
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(map(quoted, texts))
+
+
+def _patient(kind: str, identity: str, reference: str) -> str:
+    """The id of the patient whom a line names; the most usual form of a reference is looked at without a pattern."""
+    return (
+        f"CASE WHEN {kind} = 'Patient' THEN nullif({identity}, '') "
         f"WHEN starts_with({reference}, '#') THEN NULL "
         f"WHEN starts_with({reference}, 'Patient/') AND position('/' IN {reference}[9:]) = 0 AND position(':' IN {reference}) = 0 "
         f"THEN nullif({reference}[9:], '') "
         rf"ELSE nullif(regexp_extract(regexp_replace({reference}, '/_history/.*$', ''), '([^/:]+)$', 1), '') END"
     )
-    needed = (
-        f"CASE WHEN {kind} IN ({', '.join(map(quoted, KEPT_WHOLE))}) THEN true "
-        f"WHEN {kind} IN ({', '.join(map(quoted, BY_CODE))}) THEN "
-        f"coalesce({by_code}, false) OR {odd} OR ({kind} = 'Observation' AND {where['/component/0']} IS NOT NULL) "
-        f"ELSE coalesce({by_code}, false) OR coalesce({by_drug}, false) OR {odd} OR {odd_drug} "
-        f"OR {where['/medicationReference/reference']} IS NOT NULL "
-        f"OR regexp_matches(line, {quoted('(?i)' + drug_names(codes))}) END"
-    )
-    shown = {
-        "system": ("/code/coding/0/system", "/medicationCodeableConcept/coding/0/system"),
-        "code": ("/code/coding/0/code", "/medicationCodeableConcept/coding/0/code"),
-        "display": ("/code/coding/0/display", "/code/text", "/medicationCodeableConcept/coding/0/display", "/medicationCodeableConcept/text"),
-    }
-    columns = ", ".join(f"{name} := coalesce({', '.join(where[p] for p in paths)})" for name, paths in shown.items())
-    listed = ", ".join(map(quoted, READ))
-    paths = ", ".join(map(quoted, PATHS))
-    return f"""
-    WITH parsed AS (
-      SELECT line, filename, try(json_extract_string(line, [{paths}])) AS x FROM {source}
-      WHERE CASE WHEN strlen(line) > 9 THEN true ELSE trim(line, E' \\t\\r') <> '' END
-    ), judged AS (
-      SELECT *, {kind} AS kind, CASE WHEN {kind} IN ({listed}) THEN {patient} END AS patient,
-        CASE WHEN {kind} IS NOT NULL THEN NULL WHEN x IS NULL OR NOT starts_with(ltrim(line, E' \\t\\uFEFF'), '{{') THEN {quoted(NO_JSON)}
-          ELSE {quoted(NO_TYPE)} END AS broken
-      FROM parsed
-    ), chosen AS (
-      SELECT *, CASE WHEN broken IS NOT NULL OR (kind IN ({listed}) AND patient IS NULL) THEN -2
-        WHEN kind = 'Medication' THEN -3 WHEN kind NOT IN ({listed}) THEN -4
-        WHEN {needed} THEN (hash(patient) % {buckets})::INTEGER ELSE -1 END AS bucket
-      FROM judged
-    )
-    SELECT bucket, kind, CASE WHEN bucket = -3 THEN {where['/id']} ELSE patient END AS patient,
-      CASE WHEN bucket >= 0 OR bucket = -3 THEN line END AS raw, NULL::VARCHAR AS url,
-      CASE WHEN bucket >= 0 AND {where['/medicationReference/reference']} NOT LIKE '#%' THEN
-        regexp_extract({where['/medicationReference/reference']}, '([^/:]+)$', 1) END AS medication,
-      CASE WHEN bucket = -1 THEN struct_pack({columns}) END AS unread,
-      CASE WHEN bucket = -2 THEN struct_pack(file := filename, md5 := md5(trim(line, E' \\t\\r')), id := {where['/id']},
-        reason := coalesce(broken, {quoted(NO_PATIENT)})) END AS bad
-    FROM chosen WHERE bucket > -4"""
 
 
-def _any_of(found: Sequence[str], known: str) -> str:
-    """Whether one of the codes is known; most records have one coding, so that the others are seldom looked at."""
-    first, *others = found
-    rest = " OR ".join(f"coalesce({one} IN ({known}), false)" for one in others)
-    return f"CASE WHEN {first} IN ({known}) THEN true WHEN coalesce({', '.join(others)}) IS NULL THEN false ELSE {rest} END"
+def _needed(known: str, where: Mapping[str, str], codes: Terminology) -> str:
+    """Whether a line that its first code does not keep is needed: by another coding, its shape, or the name of a drug."""
+    by_code, by_drug = (_any_of(element, where, known) for element in _ELEMENTS)
+    named = f"medication IS NOT NULL OR regexp_matches(line, {quoted('(?i)' + drug_names(codes))})"
+    return (
+        f"({by_code} OR CASE WHEN kind IN ({_listed(BY_CODE)}) THEN kind = 'Observation' AND {where['/component/0']} IS NOT NULL "
+        f"ELSE {by_drug} OR {named} END)"
+    )
+
+
+def _any_of(element: str, where: Mapping[str, str], known: str) -> str:
+    """Whether another coding is known, or the codings cannot all be looked at."""
+    others = [where[f"/{element}/coding/{number}/code"] for number in range(1, CODINGS)]
+    odd = f"{where[f'/{element}/coding/code']} IS NOT NULL OR {where[f'/{element}/coding/{CODINGS}/code']} IS NOT NULL"
+    return f"({odd} OR {' OR '.join(f'coalesce({other} IN ({known}), false)' for other in others)})"
 
 
 def bad_lines(content: Iterator[bytes], wanted: frozenset[str]) -> Iterator[tuple[int, str]]:
