@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any, get_type_hints
 
 import msgspec
@@ -98,19 +99,26 @@ def _loosely(body: dict[str, Any]) -> _Dated:
 _TYPES = get_type_hints(_Dated)
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """One record and when it counts. `start` None: always. `then` is the record while it lasts."""
+class Timed(Struct, frozen=True, gc=False):
+    """One record and when it counts. `start` None: always. `then` is the record while it lasts.
+
+    A struct like the records themselves: a chart has hundreds, and each is made again for each patient.
+    """
 
     given: Given
-    kind: str
-    evidence: str
-    start: datetime | None
+    kind: str = ""
+    id: str | None = None
+    start: datetime | None = None
     end: datetime | None = None
     assessed: bool = False
     exposing: bool = False
     ordered: bool = False
     then: Given | None = None
+
+    @property
+    def evidence(self) -> str:
+        """The name it is cited by."""
+        return f"{self.kind}/{self.id}" if self.id else self.given.full_url or self.kind
 
 
 def timed(given: Iterable[Given], codes: Terminology, zone: tzinfo | None = None) -> list[Timed]:
@@ -121,30 +129,29 @@ def timed(given: Iterable[Given], codes: Terminology, zone: tzinfo | None = None
 def _timed(given: Given, codes: Terminology, zone: tzinfo | None) -> Timed:
     head = _head(given.raw)
     if head is None:
-        return Timed(given, "", "", None)
-    kind = head.resourceType or ""
-    evidence = f"{kind}/{head.id}" if head.id else given.full_url or kind
+        return Timed(given)
+    kind, identity = head.resourceType or "", head.id
     withdrawn = head.status in _WITHDRAWN
     if kind == "Observation":
         start = _moment(_observed(head), zone)
-        assessed = not withdrawn and _asks(head.code, codes)
-        return Timed(given, kind, evidence, start, assessed=assessed and start is not None)
+        assessed = start is not None and not withdrawn and _asks(head.code, codes)
+        return Timed(given, kind, identity, start, None, assessed)
     if kind == "MedicationAdministration":
         start, end = _span(head.effectiveDateTime, head.effectivePeriod, zone)
         exposing = not withdrawn and _exposes(head.medicationCodeableConcept, codes)
-        return Timed(given, kind, evidence, start, end, exposing=exposing, then=_lasting(given) if end else None)
+        return Timed(given, kind, identity, start, end, exposing=exposing, then=_lasting(given) if end else None)
     if kind == "MedicationRequest":
-        return Timed(given, kind, evidence, _moment(head.authoredOn, zone), ordered=not withdrawn and bool(head.authoredOn))
+        return Timed(given, kind, identity, _moment(head.authoredOn, zone), ordered=not withdrawn and bool(head.authoredOn))
     if kind == "Procedure":
         start, end = _span(head.performedDateTime, head.performedPeriod, zone)
-        return Timed(given, kind, evidence, start, end, then=_lasting(given) if end else None)
+        return Timed(given, kind, identity, start, end, then=_lasting(given) if end else None)
     if kind == "Condition":
         onset, _ = _span(head.onsetDateTime, head.onsetPeriod, zone)
-        return Timed(given, kind, evidence, onset or _moment(head.recordedDate, zone))
+        return Timed(given, kind, identity, onset or _moment(head.recordedDate, zone))
     if kind == "QuestionnaireResponse":
         start = _moment(head.authored, zone)
-        return Timed(given, kind, evidence, start, assessed=start is not None and head.status in ("completed", "amended"))
-    return Timed(given, kind, evidence, None)
+        return Timed(given, kind, identity, start, assessed=start is not None and head.status in ("completed", "amended"))
+    return Timed(given, kind, identity)
 
 
 def _observed(head: _Dated) -> str | None:
@@ -153,7 +160,9 @@ def _observed(head: _Dated) -> str | None:
     return text if text or period is None else period.end or period.start
 
 
+@lru_cache(maxsize=4096)
 def _moment(text: str | None, zone: tzinfo | None) -> datetime | None:
+    """The instant of a text; what is charted together has the same."""
     if text is None:
         return None
     try:
