@@ -21,7 +21,7 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 @dataclass(slots=True)
 class _Shown:
-    """Progress on a terminal, else a line every ten seconds."""
+    """Progress on a terminal, else a line every ten seconds. Drawn when told: a run begins without a second thread."""
 
     progress: Progress
     steps: dict[str, TaskID]
@@ -37,6 +37,9 @@ class _Shown:
             if step not in self.steps:
                 self.steps[step] = self.progress.add_task(step, total=of, rate="")
             self.progress.update(self.steps[step], completed=done, total=of, rate=said)
+            if now - self.last >= 0.1 or done >= of:
+                self.last = now
+                self.progress.refresh()
         elif now - self.last >= 10 or (done >= of and step == "grading"):
             self.last = now
             left = f", {(of - done) / rate:.0f} s left" if rate else ""
@@ -52,7 +55,7 @@ def run(task: Task, engine: str, master: str | None) -> int:
         return WRONG_USAGE
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[rate]}"))
     try:
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), auto_refresh=False) as progress:
             shown = _Shown(progress, {}, {})
             if engine == "spark":
                 from cds_hooks.cohort import spark_engine

@@ -58,17 +58,18 @@ def run(task: Task, told: Told) -> Outcome:
     lines, files = files_of(task.export)
     folder = WorkFolder(task.results)
     outcome = Outcome(resumed=folder.open(fingerprint([*lines, *files], "duckdb", task.grader), task.resume))
-    con = duckdb_engine.connect(folder, duckdb_engine.SCAN_MEMORY, task.jobs)
-    began = time.perf_counter()
-    staged = folder.done("stage")
-    if not staged.exists():
-        clear(folder)
-        put(folder.failures(0), map(msgspec.json.encode, _stage(task, con, folder, lines, files, told)))
-        staged.touch()
-    outcome.seconds["scan"] = time.perf_counter() - began
-    began = time.perf_counter()
-    _grade(task, con, folder, outcome, told)
-    outcome.seconds["grade"] = time.perf_counter() - began
+    with _processes(task) as pool:  # before DuckDB starts threads
+        con = duckdb_engine.connect(folder, duckdb_engine.SCAN_MEMORY, task.jobs)
+        began = time.perf_counter()
+        staged = folder.done("stage")
+        if not staged.exists():
+            clear(folder)
+            put(folder.failures(0), map(msgspec.json.encode, _stage(task, con, folder, lines, files, told)))
+            staged.touch()
+        outcome.seconds["scan"] = time.perf_counter() - began
+        began = time.perf_counter()
+        _grade(pool, con, folder, outcome, told)
+        outcome.seconds["grade"] = time.perf_counter() - began
     began = time.perf_counter()
     finish(task, con, folder, outcome)
     outcome.seconds["write"] = time.perf_counter() - began
@@ -76,6 +77,20 @@ def run(task: Task, told: Told) -> Outcome:
     if not task.keep:
         folder.remove()
     return outcome
+
+
+def _processes(task: Task) -> ProcessPoolExecutor:
+    """The processes that grade, started now.
+
+    They are copies of this one, which has read code and documents already, as long as it has no other thread:
+    a copy may wait forever for a lock that another thread held. Otherwise each starts anew.
+    """
+    threads = Path("/proc/self/task")
+    alone = threads.is_dir() and len(list(threads.iterdir())) == 1
+    context = get_context("fork" if alone else "spawn")
+    pool = ProcessPoolExecutor(task.jobs, mp_context=context, initializer=duckdb_engine.begin, initargs=(task.grader,))
+    pool.submit(int)
+    return pool
 
 
 def clear(folder: WorkFolder) -> None:
@@ -144,19 +159,16 @@ def watching(con: duckdb.DuckDBPyConnection, told: Told, work: Callable[[], None
     told("reading", 100, 100)
 
 
-def _grade(task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, outcome: Outcome, told: Told) -> None:
+def _grade(pool: ProcessPoolExecutor, con: duckdb.DuckDBPyConnection, folder: WorkFolder, outcome: Outcome, told: Told) -> None:
     buckets = duckdb_engine.staged_buckets(folder.stage)
     patients = duckdb_engine.patients_in(con, folder.stage, buckets)
     outcome.patients = sum(patients.values())
     left = [number for number in buckets if not folder.part(number + 1).exists()]
     done = outcome.patients - sum(patients[number] for number in left)
     told("grading", done, outcome.patients)
-    with ProcessPoolExecutor(
-        task.jobs, mp_context=get_context("spawn"), initializer=duckdb_engine.begin, initargs=(task.grader,)
-    ) as pool:
-        for one in as_completed([pool.submit(duckdb_engine.grade_bucket, folder, number) for number in left]):
-            done += one.result()[0]
-            told("grading", done, outcome.patients)
+    for one in as_completed([pool.submit(duckdb_engine.grade_bucket, folder, number) for number in left]):
+        done += one.result()[0]
+        told("grading", done, outcome.patients)
 
 
 def finish(task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, outcome: Outcome) -> None:
