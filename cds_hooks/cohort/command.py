@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import duckdb
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from cds_hooks.cohort import running
 from cds_hooks.cohort.grading import BadTimesError, times
 from cds_hooks.cohort.results import beside
 from cds_hooks.cohort.running import Outcome, Task
 from cds_hooks.cohort.scanning import NoExport
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -23,9 +26,9 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 class _Shown:
     """Progress on a terminal, else a line every ten seconds. Drawn when told: a run begins without a second thread."""
 
-    progress: Progress
-    steps: dict[str, TaskID]
-    began: dict[str, tuple[float, float]]
+    progress: Progress | None
+    steps: dict[str, TaskID] = field(default_factory=dict)
+    began: dict[str, tuple[float, float]] = field(default_factory=dict)
     last: float = 0.0
 
     def told(self, step: str, done: float, of: float) -> None:
@@ -33,7 +36,7 @@ class _Shown:
         first_at, first = self.began.setdefault(step, (now, done))
         rate = (done - first) / (now - first_at) if now > first_at else 0.0
         said = f"{rate:.0f} patients/s" if step == "grading" and rate else ""
-        if self.progress.console.is_terminal:
+        if self.progress is not None:
             if step not in self.steps:
                 self.steps[step] = self.progress.add_task(step, total=of, rate="")
             self.progress.update(self.steps[step], completed=done, total=of, rate=said)
@@ -53,10 +56,9 @@ def run(task: Task, engine: str, master: str | None) -> int:
     except BadTimesError as problem:
         running.complain(str(problem))
         return WRONG_USAGE
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[rate]}"))
     try:
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), auto_refresh=False) as progress:
-            shown = _Shown(progress, {}, {})
+        with _bars() if sys.stderr.isatty() else nullcontext() as progress:
+            shown = _Shown(progress)
             if engine == "spark":
                 from cds_hooks.cohort import spark_engine
 
@@ -74,6 +76,14 @@ def run(task: Task, engine: str, master: str | None) -> int:
         return FAILED
     _say(task, outcome)
     return DONE
+
+
+def _bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[rate]}"))
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), auto_refresh=False)
 
 
 def _say(task: Task, outcome: Outcome) -> None:

@@ -107,23 +107,27 @@ def patients_in(con: duckdb.DuckDBPyConnection, stage_folder: Path, buckets: Seq
     return dict(rows)
 
 
-_grader: list[Grader] = []
+_held: list[tuple[Grader, duckdb.DuckDBPyConnection]] = []
+"""What a process of the pool keeps from part to part."""
 
 
-def begin(grader: Grader) -> None:
+def begin(grader: Grader, folder: WorkFolder) -> None:
     """Prepares a process of the pool. What a patient leaves is freed by counting: the cycle collector may come seldom."""
-    _grader[:] = [grader]
+    reader = connect(folder, WORKER_MEMORY, 1)
+    reader.execute("SET preserve_insertion_order = true")
+    _held[:] = [(grader, reader)]
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
 
 
 def grade_bucket(folder: WorkFolder, number: int) -> tuple[int, int]:
     """Grades the patients of one bucket and writes its part (0 is the scan's). Returns patients and rows."""
+    ((grader, reader),) = _held
     patients, failures = 0, []
     rows: list[bytes] = []
-    for patient, lines in _patients(folder, number):
+    for patient, lines in _patients(reader, folder, number):
         patients += 1
-        found, failure = attempt(patient, lines, _grader[0])
+        found, failure = attempt(patient, lines, grader)
         rows += found
         if failure is not None:
             failures.append(msgspec.json.encode(failure))
@@ -140,16 +144,15 @@ def attempt(patient: str, lines: Sequence[tuple[str, str | None]], grader: Grade
         return [], Failure("", 0, f"Patient/{patient}", f"could not be graded: {type(problem).__name__}: {problem}"[:300])
 
 
-def _patients(folder: WorkFolder, number: int) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    con = connect(folder, WORKER_MEMORY, 1)
-    con.execute("SET preserve_insertion_order = true")
+def _patients(
+    reader: duckdb.DuckDBPyConnection, folder: WorkFolder, number: int
+) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
     staged = sorted((folder.stage / f"bucket={number}").glob("*.parquet"))
     url = "url" if any(path.name.startswith("bundles_") for path in staged) else "NULL"
     files = ", ".join(quoted(str(path)) for path in staged)
-    found = con.execute(f"SELECT patient, raw, {url} FROM read_parquet([{files}]) ORDER BY patient")
+    found = reader.execute(f"SELECT patient, raw, {url} FROM read_parquet([{files}]) ORDER BY patient")
     for patient, rows in groupby(_fetched(found), key=lambda row: row[0]):
         yield patient, [(raw, url) for _, raw, url in rows]
-    con.close()
 
 
 def _fetched(found: Any) -> Iterator[tuple[str, str, str | None]]:

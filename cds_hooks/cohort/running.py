@@ -58,7 +58,7 @@ def run(task: Task, told: Told) -> Outcome:
     lines, files = files_of(task.export)
     folder = WorkFolder(task.results)
     outcome = Outcome(resumed=folder.open(fingerprint([*lines, *files], "duckdb", task.grader), task.resume))
-    with _processes(task) as pool:  # before DuckDB starts threads
+    with _processes(task, folder) as pool:  # before DuckDB starts threads
         con = duckdb_engine.connect(folder, duckdb_engine.SCAN_MEMORY, task.jobs)
         began = time.perf_counter()
         staged = folder.done("stage")
@@ -79,7 +79,7 @@ def run(task: Task, told: Told) -> Outcome:
     return outcome
 
 
-def _processes(task: Task) -> ProcessPoolExecutor:
+def _processes(task: Task, folder: WorkFolder) -> ProcessPoolExecutor:
     """The processes that grade, started now.
 
     They are copies of this one, which has read code and documents already, as long as it has no other thread:
@@ -88,7 +88,7 @@ def _processes(task: Task) -> ProcessPoolExecutor:
     threads = Path("/proc/self/task")
     alone = threads.is_dir() and len(list(threads.iterdir())) == 1
     context = get_context("fork" if alone else "spawn")
-    pool = ProcessPoolExecutor(task.jobs, mp_context=context, initializer=duckdb_engine.begin, initargs=(task.grader,))
+    pool = ProcessPoolExecutor(task.jobs, mp_context=context, initializer=duckdb_engine.begin, initargs=(task.grader, folder))
     pool.submit(int)
     return pool
 
@@ -111,8 +111,8 @@ def _stage(
     failures = duckdb_engine.rejected(con)
     listed = folder.stage / "bucket=-2"
     if listed.exists():
-        told = "json_extract_string(raw, ['/file', '/md5', '/id', '/reason'])"
-        failures += _numbered([row for (row,) in con.execute(f"SELECT {told} FROM read_parquet({quoted(str(listed / '*.parquet'))})").fetchall()])
+        about = "json_extract_string(raw, ['/file', '/md5', '/id', '/reason'])"
+        failures += _numbered([row for (row,) in con.execute(f"SELECT {about} FROM read_parquet({quoted(str(listed / '*.parquet'))})").fetchall()])
     return failures
 
 
