@@ -2,7 +2,8 @@
 
     python tests/bench/cohort.py [--patients 100,1000,10000] [--jobs 2] [--write docs/bench-cohort.md]
 
-DuckDB alone reads the same lines, takes the reference to the patient out of each and groups the lines by it.
+DuckDB alone reads the same lines, takes the reference to the patient out of each and groups the lines by it, with
+as much memory as it likes: at the 1 GB that the cohort keeps to it spills, and takes two to three times the CPU.
 Both run in a process of their own; seconds are of the wall, CPU seconds of all their processes; memory is the
 highest sum over a process and its children. The export is synthetic, 300 resources a patient, one evaluation each.
 """
@@ -27,7 +28,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from cds_hooks.cohort.scanning import lines_sql
 con = duckdb.connect()
-con.execute(f"SET threads = {sys.argv[2]}"); con.execute("SET memory_limit = '1GB'"); con.execute("SET preserve_insertion_order = false")
+con.execute(f"SET threads = {sys.argv[2]}"); con.execute("SET preserve_insertion_order = false")
 lines = lines_sql(sorted(Path(sys.argv[1]).glob("*.ndjson")))
 patient = "coalesce(json_extract_string(line, '/subject/reference'), 'Patient/' || json_extract_string(line, '/id'))"
 print(con.execute(f"SELECT count(*), sum(n) FROM (SELECT {patient} AS patient, len(list(line)) AS n FROM {lines} GROUP BY patient)").fetchall())
