@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from cds_hooks import wording
 from cds_hooks.check_wording import check_detail, check_summary, not_checked
-from cds_hooks.identity import derived
 from cds_hooks.overrides import override_reasons
 from cds_hooks.suggesting import Suggesting, once
 from fhir_mappers.issues import MappingIssue
@@ -157,7 +156,7 @@ def _made(
     desk: _Desk, protocol: Protocol, topic: Topic, indicator: str, summary: str, detail: str, rows: Sequence[Row]
 ) -> dict[str, Any]:
     card = {
-        "uuid": derived(desk.decision_id, f"{protocol.ref.id}/{topic.id}"),
+        "uuid": str(uuid5(desk.decision_id, f"{protocol.ref.id}/{topic.id}")),
         "summary": summary,
         "indicator": indicator,
         "detail": detail,

@@ -114,7 +114,7 @@ def exposition(environment: Mapping[str, str] = os.environ) -> bytes:
     if "PROMETHEUS_MULTIPROC_DIR" not in environment:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types here
     return generate_latest(registry)
 
 

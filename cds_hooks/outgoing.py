@@ -128,7 +128,7 @@ def session(connections: int) -> requests.Session:
     return made
 
 
-class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined, misc]
+class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined, misc]  # not in its stubs
     def set_ok(self, *_: Any) -> bool:
         return False
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 db = typer.Typer(help="The database of decisions and feedback.", no_args_is_help=True)
 audit = typer.Typer(help="What was decided, and whether the records are whole.", no_args_is_help=True)
+
+T = TypeVar("T")
 
 _HEADS = Annotated[Path | None, typer.Option(help="Heads of an earlier time, as `verify --json` printed them.")]
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -90,7 +93,7 @@ def prune(
 
     at = _day_or_time(before)
     url = _existing()
-    store: Store = _engine(lambda: Store(url))
+    store = _engine(lambda: Store(url))
     problems = verified(store.engine).problems
     if problems:
         raise _stop(f"Nothing is pruned: {len(problems)} problems; see icans-cds audit verify.", 1)
@@ -164,10 +167,10 @@ def _opened() -> Database:
     from cds_hooks.store.engine import opened
 
     url = _existing()
-    return _engine(lambda: opened(url))  # type: ignore[no-any-return]
+    return _engine(lambda: opened(url))
 
 
-def _engine(opening: Any) -> Any:
+def _engine(opening: Callable[[], T]) -> T:
     from cds_hooks.store import StoreError
 
     try:

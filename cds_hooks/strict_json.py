@@ -12,7 +12,7 @@ from cds_hooks.refusal import Refusal
 MAX_DEPTH = 64
 MAX_CONTAINERS = 400_000  # arrays and objects; a chart of 8 MB has about 110,000
 MAX_STRING = 2_000_000  # bytes without a quote; FHIR R4 ends a string at 1 MiB, a photograph may be longer
-_LOOKS = 16
+_LOOKS = 16  # ours: charts nest about a dozen deep, and sixteen looks at a megabyte of brackets stay cheap
 _BOM = b"\xef\xbb\xbf"
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _AS_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # +1, +1, -1, -1 as signed bytes
@@ -47,12 +47,11 @@ _MEMBERS = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=_key)
 def checked(body: bytes) -> bytes:
     """The body without a byte order mark: UTF-8, at most 64 deep, its containers and strings bounded.
 
-    Raises Refusal (400). Linear, and cheap before it is thorough: 8 MB of brackets cost about 20 ms.
+    Raises Refusal (400). Linear, and cheap before it is thorough: the costliest body found, 800 kB of brackets, takes 50 ms.
     """
     body = body.removeprefix(_BOM)
     try:
-        if not body.isascii():
-            body.decode("utf-8")
+        body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refusal(400, "structure", f"The body is not UTF-8: byte {error.start}.") from None
     plain = _without_escapes(body)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from cds_hooks.identity import derived
 from fhir_mappers.requests_out import offered
 from fhir_mappers.resources_out import SiteCodes, corrected_order, proposed_order, with_status
 from rules.assessing import Assessment
@@ -122,7 +121,7 @@ class Suggesting:
     def _suggestion(
         self, row: Row, name: int | str, label: str, recommended: bool, action: dict[str, Any]
     ) -> dict[str, Any]:
-        identity = derived(self.decision_id, f"{row.id}/{name}")
+        identity = str(uuid5(self.decision_id, f"{row.id}/{name}"))
         return {"label": label, "uuid": identity, "isRecommended": recommended, "actions": [action]}
 
 

@@ -118,7 +118,7 @@ def _asked(ask: Callable[[], Any]) -> dict[str, Any]:
         raise NotGranted(f"the server refused the token ({str(problem.error)[:80]})") from None
     except ValueError:
         raise NotGranted("the server answered what is no token") from None
-    except Exception as problem:
+    except Exception as problem:  # the HTTP library's errors are known to outgoing.py alone; the rest goes on
         if not is_transport_error(problem):
             raise
         raise NotGranted("the token endpoint could not be reached, or answered an error") from None
