@@ -233,7 +233,7 @@ def _refuse_wrong_use(system: str, code: str, display: str, meaning: Meaning, at
 
 def _refuse_doubles(rows: Sequence[Row]) -> None:
     """Each source code once in what it is used for, over all files: a question, a drug, or an answer under one question."""
-    seen: dict[tuple[str, str, str, str], Row] = {}
+    seen: dict[tuple[str, str, str, str], str] = {}
     for row in rows:
         if row.meaning is None or row.relation not in USED:
             continue
@@ -241,7 +241,7 @@ def _refuse_doubles(rows: Sequence[Row]) -> None:
         key = (row.system, row.code, kind, row.meaning.question)
         if key in seen:
             raise ConceptMapError(
-                f"{row.place}: {row.system}|{row.code} is mapped twice, to {seen[key].meaning.concept} "  # type: ignore[union-attr]
+                f"{row.place}: {row.system}|{row.code} is mapped twice, to {seen[key]} "
                 f"and to {row.meaning.concept}; each source code once was expected"
             )
-        seen[key] = row
+        seen[key] = row.meaning.concept

@@ -71,7 +71,7 @@ def _alerts_plot(found: Burden) -> str:
         y=alt.Y("topic:N", sort="-x", title=None),
         color=alt.Color("indicator:N", scale=alt.Scale(domain=list(_COLOURS), range=list(_COLOURS.values()))),
     )
-    return svg(chart.properties(width=520))
+    return svg(chart.properties(width=520, padding={"left": 30, "top": 5, "right": 5, "bottom": 5}))
 
 
 def _hours_plot(hours: Sequence[float]) -> str:
@@ -88,7 +88,9 @@ def _matrix_plot(matrix: Sequence[Sequence[int]], name: str) -> str:
         x=alt.X("other:O", title=f"grade {name}"), y=alt.Y("computed:O", sort="descending", title="computed: at least")
     )
     squares = base.mark_rect().encode(color=alt.Color("n:Q", scale=alt.Scale(scheme="blues", type="symlog"), legend=None))
-    return svg((squares + base.mark_text().encode(text="n:Q")).properties(width=260, height=260))
+    darkest = max(map(max, matrix)) / 10  # on the scale of the squares, cells above it are dark
+    words = base.mark_text().encode(text="n:Q", color=alt.condition(alt.datum.n > darkest, alt.value("white"), alt.value("black")))
+    return svg((squares + words).properties(width=260, height=260))
 
 
 def _completeness_plot(found: Burden) -> str:
