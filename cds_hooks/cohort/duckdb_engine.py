@@ -7,9 +7,12 @@ patient at a time.
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -113,11 +116,25 @@ _held: list[tuple[Grader, duckdb.DuckDBPyConnection]] = []
 
 def begin(grader: Grader, folder: WorkFolder) -> None:
     """Prepares a process of the pool. What a patient leaves is freed by counting: the cycle collector may come seldom."""
+    _end_with_parent()
     reader = connect(folder, WORKER_MEMORY, 1)
     reader.execute("SET preserve_insertion_order = true")
     _held[:] = [(grader, reader)]
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+
+
+def _end_with_parent() -> None:
+    """A run that is killed takes its processes along: they would wait for their next part forever."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def grade_bucket(folder: WorkFolder, number: int) -> tuple[int, int]:

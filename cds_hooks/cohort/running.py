@@ -89,7 +89,7 @@ def _processes(task: Task, folder: WorkFolder) -> ProcessPoolExecutor:
     alone = threads.is_dir() and len(list(threads.iterdir())) == 1
     context = get_context("fork" if alone else "spawn")
     pool = ProcessPoolExecutor(task.jobs, mp_context=context, initializer=duckdb_engine.begin, initargs=(task.grader, folder))
-    pool.submit(int)
+    pool.submit(int)  # with the first task all of them start
     return pool
 
 
