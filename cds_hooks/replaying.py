@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -18,9 +19,22 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import Struct
 
+from fhir_mappers.chart import codings
 from fhir_mappers.codes import Terminology
 from fhir_mappers.elements import Unreadable, exact_time, whole_day
-from fhir_mappers.reading import Given
+from fhir_mappers.reading import Given, decoded
+from fhir_mappers.views import (
+    VIEWS,
+    CodeableConcept,
+    Condition,
+    MedicationAdministration,
+    MedicationRequest,
+    Observation,
+    Period,
+    Procedure,
+    QuestionnaireResponse,
+    Resource,
+)
 from rules.facts import EFFECTOR_CLASSES
 
 ASSESSED = frozenset(
@@ -33,70 +47,32 @@ _DAY_LENGTH = len("2026-11-22")
 _ENDED = re.compile(rb'("status"\s*:\s*)"(?:completed|stopped)"')
 
 
-class _Coding(Struct, gc=False):
-    system: str | None = None
-    code: str | None = None
+def _loosely(raw: bytes) -> Resource | None:
+    """What can be read of a record that its view refuses: an element of another shape is left out.
 
-
-class _Concept(Struct, gc=False):
-    coding: list[_Coding | None] | None = None
-
-
-class _Period(Struct, gc=False):
-    start: str | None = None
-    end: str | None = None
-
-
-class _Dated(Struct, gc=False):
-    """Just what tells when a record counts and what it is about."""
-
-    resourceType: str | None = None  # noqa: N815 - FHIR's own element names
-    id: str | None = None
-    status: str | None = None
-    code: _Concept | None = None
-    medicationCodeableConcept: _Concept | None = None  # noqa: N815
-    effectiveDateTime: str | None = None  # noqa: N815
-    effectiveInstant: str | None = None  # noqa: N815
-    effectivePeriod: _Period | None = None  # noqa: N815
-    performedDateTime: str | None = None  # noqa: N815
-    performedPeriod: _Period | None = None  # noqa: N815
-    onsetDateTime: str | None = None  # noqa: N815
-    onsetPeriod: _Period | None = None  # noqa: N815
-    recordedDate: str | None = None  # noqa: N815
-    authoredOn: str | None = None  # noqa: N815
-    authored: str | None = None
-
-
-_dated = msgspec.json.Decoder(_Dated)
-
-
-def _head(raw: bytes) -> _Dated | None:
-    """What can be read of a record; an element of another shape is left out, and None is what is no object."""
-    try:
-        return _dated.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        pass
+    None for what is no JSON object, and for a type that is not read.
+    """
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return _loosely(body) if isinstance(body, dict) else None
-
-
-def _loosely(body: dict[str, Any]) -> _Dated:
-    found = _Dated()
-    for name in _Dated.__struct_fields__:
+    kind = body.get("resourceType") if isinstance(body, dict) else None
+    view = VIEWS.get(kind) if isinstance(kind, str) else None
+    if view is None:
+        return None
+    found: dict[str, Any] = {}
+    for name, wanted in get_type_hints(view).items():
         value = body.get(name)
-        if name in ("code", "medicationCodeableConcept") and isinstance(value, dict) and isinstance(value.get("coding"), dict):
-            value = {"coding": [value["coding"]]}
-        try:
-            setattr(found, name, msgspec.convert(value, _TYPES[name]))
-        except msgspec.ValidationError:
-            continue
-    return found
+        if name in ("code", "medicationCodeableConcept") and isinstance(value, dict):
+            value = {"coding": _codings(value.get("coding"))}
+        with suppress(msgspec.ValidationError):
+            found[name] = msgspec.convert(value, wanted)
+    return view(**found)
 
 
-_TYPES = get_type_hints(_Dated)
+def _codings(given: Any) -> list[dict[str, Any]]:
+    listed = [given] if isinstance(given, dict) else given if isinstance(given, list) else []
+    return [{name: one.get(name) for name in ("system", "code")} for one in listed if isinstance(one, dict)]
 
 
 class Timed(Struct, frozen=True, gc=False):
@@ -127,36 +103,38 @@ def timed(given: Iterable[Given], codes: Terminology, zone: tzinfo | None = None
 
 
 def _timed(given: Given, codes: Terminology, zone: tzinfo | None) -> Timed:
-    head = _head(given.raw)
-    if head is None:
+    given = decoded(given)
+    view = given.view or _loosely(given.raw)
+    if view is None:
         return Timed(given)
-    kind, identity = head.resourceType or "", head.id
-    withdrawn = head.status in _WITHDRAWN
-    if kind == "Observation":
-        start = _moment(_observed(head), zone)
-        assessed = start is not None and not withdrawn and _asks(head.code, codes)
-        return Timed(given, kind, identity, start, None, assessed)
-    if kind == "MedicationAdministration":
-        start, end = _span(head.effectiveDateTime, head.effectivePeriod, zone)
-        exposing = not withdrawn and _exposes(head.medicationCodeableConcept, codes)
-        return Timed(given, kind, identity, start, end, exposing=exposing, then=_lasting(given) if end else None)
-    if kind == "MedicationRequest":
-        return Timed(given, kind, identity, _moment(head.authoredOn, zone), ordered=not withdrawn and bool(head.authoredOn))
-    if kind == "Procedure":
-        start, end = _span(head.performedDateTime, head.performedPeriod, zone)
-        return Timed(given, kind, identity, start, end, then=_lasting(given) if end else None)
-    if kind == "Condition":
-        onset, _ = _span(head.onsetDateTime, head.onsetPeriod, zone)
-        return Timed(given, kind, identity, onset or _moment(head.recordedDate, zone))
-    if kind == "QuestionnaireResponse":
-        start = _moment(head.authored, zone)
-        return Timed(given, kind, identity, start, assessed=start is not None and head.status in ("completed", "amended"))
+    kind, identity = type(view).__name__, view.id
+    match view:
+        case Observation():
+            start = _moment(_observed(view), zone)
+            assessed = start is not None and view.status not in _WITHDRAWN and _asks(view.code, codes)
+            return Timed(given, kind, identity, start, None, assessed)
+        case MedicationAdministration():
+            start, end = _span(view.effectiveDateTime, view.effectivePeriod, zone)
+            exposing = view.status not in _WITHDRAWN and _exposes(view.medicationCodeableConcept, codes)
+            return Timed(given, kind, identity, start, end, exposing=exposing, then=_lasting(given) if end else None)
+        case MedicationRequest():
+            ordered = view.status not in _WITHDRAWN and bool(view.authoredOn)
+            return Timed(given, kind, identity, _moment(view.authoredOn, zone), ordered=ordered)
+        case Procedure():
+            start, end = _span(view.performedDateTime, view.performedPeriod, zone)
+            return Timed(given, kind, identity, start, end, then=_lasting(given) if end else None)
+        case Condition():
+            onset, _ = _span(view.onsetDateTime, view.onsetPeriod, zone)
+            return Timed(given, kind, identity, onset or _moment(view.recordedDate, zone))
+        case QuestionnaireResponse():
+            start = _moment(view.authored, zone)
+            return Timed(given, kind, identity, start, assessed=start is not None and view.status in ("completed", "amended"))
     return Timed(given, kind, identity)
 
 
-def _observed(head: _Dated) -> str | None:
-    text = head.effectiveDateTime or head.effectiveInstant
-    period = head.effectivePeriod
+def _observed(view: Observation) -> str | None:
+    text = view.effectiveDateTime or view.effectiveInstant
+    period = view.effectivePeriod
     return text if text or period is None else period.end or period.start
 
 
@@ -171,7 +149,7 @@ def _moment(text: str | None, zone: tzinfo | None) -> datetime | None:
         return None
 
 
-def _span(text: str | None, period: _Period | None, zone: tzinfo | None) -> tuple[datetime | None, datetime | None]:
+def _span(text: str | None, period: Period | None, zone: tzinfo | None) -> tuple[datetime | None, datetime | None]:
     if text is not None or period is None:
         return _moment(text, zone), None
     return _moment(period.start, zone), _moment(period.end, zone)
@@ -183,21 +161,16 @@ def _lasting(given: Given) -> Given:
     return Given(raw, given.full_url) if changed == 1 else given
 
 
-def _asks(code: _Concept | None, codes: Terminology) -> bool:
-    for coding in (code.coding if code is not None else None) or ():
-        if coding is not None and coding.code is not None:
-            asked = codes.questions.get((coding.system, coding.code)) or codes.observation(coding.system, coding.code)
-            if asked in ASSESSED:
-                return True
-    return False
-
-
-def _exposes(concept: _Concept | None, codes: Terminology) -> bool:
-    for coding in (concept.coding if concept is not None else None) or ():
-        drug = codes.substance(coding.system, coding.code) if coding is not None else None
-        if drug is not None and drug.drug_class in EFFECTOR_CLASSES:
+def _asks(code: CodeableConcept | None, codes: Terminology) -> bool:
+    for coding in codings(code):
+        if codes.observation(coding.system, coding.code) in ASSESSED:
             return True
     return False
+
+
+def _exposes(concept: CodeableConcept | None, codes: Terminology) -> bool:
+    drugs = (codes.substance(coding.system, coding.code) for coding in codings(concept))
+    return any(drug is not None and drug.drug_class in EFFECTOR_CLASSES for drug in drugs)
 
 
 def as_of(records: Sequence[Timed], instant: datetime) -> list[Given]:

@@ -53,7 +53,10 @@ class Chart:
 
     def answer(self, question: str, value: CodeableConcept) -> str | None:
         """What an answer means under its question. Raises Unreadable when two codings differ."""
-        return self._one({self.codes.answer(question, c.system, c.code) for c in codings(value)})
+        given = codings(value)
+        if len(given) == 1:
+            return self.codes.answer(question, given[0].system, given[0].code)
+        return self._one({self.codes.answer(question, c.system, c.code) for c in given})
 
     def condition(self, code: CodeableConcept | None) -> str | None:
         """What a Condition.code means. Raises Unreadable when two codings differ."""

@@ -30,10 +30,12 @@ class Unreadable(Exception):  # noqa: N818 - a value for the caller, not a failu
 _USUAL = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
+@lru_cache(maxsize=4096)
 def exact_time(text: str, zone: tzinfo | None = None) -> datetime:
     """A FHIR dateTime or instant with its offset. Without one it is refused, unless the site set its zone.
 
-    Raises Unreadable. Missing seconds are read as :00; a partial date is no exact time.
+    Raises Unreadable. Missing seconds are read as :00; a partial date is no exact time. Remembered: what is
+    charted together has the same.
     """
     if _USUAL.fullmatch(text):
         try:

@@ -5,7 +5,7 @@ A value that feeds a grade is read exactly or not at all: out of range is refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from fhir_mappers.chart import Chart, shown
@@ -51,34 +51,33 @@ _IMAGING = {"ct-head": "CT head", "mr-brain": "MR brain", "eeg": "EEG"}
 Mapped = Finding | ChartedGrade | Note | Measurement | MappingIssue
 
 
-def mapped(observation: Observation, evidence: str, chart: Chart) -> Iterator[Mapped]:
+def mapped(observation: Observation, evidence: str, chart: Chart) -> Sequence[Mapped]:
     """Everything one Observation says; nothing when it is about something else."""
     try:
         question = chart.question(observation.code)
     except Unreadable as problem:
-        yield MappingIssue(evidence, str(problem))
-        return
+        return (MappingIssue(evidence, str(problem)),)
+    status = (observation.status or "").strip()
     if question is None:
         asked = chart.asked(observation.code)
-        if asked is not None and (observation.status or "").strip() not in WITHDRAWN:
-            yield MappingIssue(evidence, asked[1], domain_of(asked[0]))
-        yield from _members_only(observation, evidence, chart)
-        return
-    domain = domain_of(question)
-    status = (observation.status or "").strip()
+        of_members = _members_only(observation, status, evidence, chart)
+        if asked is None or status in WITHDRAWN:
+            return tuple(of_members)
+        return (MappingIssue(evidence, asked[1], domain_of(asked[0])), *of_members)
     if status in WITHDRAWN:
-        return
+        return ()
     if status not in FINAL:
         expected = "final, amended or corrected was expected"
         known = status if status in NOT_YET else f"{status[:24]!r}"
-        yield MappingIssue(evidence, f"{question} has status {known}: not used; {expected}", domain)
-        return
+        return (MappingIssue(evidence, f"{question} has status {known}: not used; {expected}", domain_of(question)),)
     try:
         at = chart.past(effective_time(observation, chart.zone))
     except Unreadable as problem:
-        yield MappingIssue(evidence, f"{question}: {problem}", domain)
-        return
-    yield from _read(question, observation, at, evidence, chart)
+        return (MappingIssue(evidence, f"{question}: {problem}", domain_of(question)),)
+    found = _read(question, observation, at, evidence, chart)
+    if observation.component and question not in _SCORE_DOMAIN:
+        return (*found, *_components(observation, at, evidence, chart))
+    return found
 
 
 def domain_of(question: str) -> str | None:
@@ -90,31 +89,28 @@ def domain_of(question: str) -> str | None:
     return Domain.CONSCIOUSNESS.value if question in ("level-of-arousal", "avpu", "gcs-eye", "rass") else None
 
 
-def _members_only(observation: Observation, evidence: str, chart: Chart) -> Iterator[Mapped]:
+def _members_only(observation: Observation, status: str, evidence: str, chart: Chart) -> Iterable[Mapped]:
     """A panel whose own code we do not know may still carry components that we do."""
-    if not observation.component or (observation.status or "").strip() not in FINAL:
-        return
+    if not observation.component or status not in FINAL:
+        return ()
     try:
         at = chart.past(effective_time(observation, chart.zone))
     except Unreadable:
-        return
-    yield from _components(observation, at, evidence, chart)
+        return ()
+    return _components(observation, at, evidence, chart)
 
 
-def _read(question: str, observation: Observation, at: datetime, evidence: str, chart: Chart) -> Iterator[Mapped]:
+def _read(question: str, observation: Observation, at: datetime, evidence: str, chart: Chart) -> Sequence[Mapped]:
+    """What the Observation itself says, its components aside; the items of a score are the score."""
     try:
         if question in _IMAGING:
-            yield _imaging(question, observation, at, evidence, chart)
-        elif question == "ice-score" and _without_value(observation) and observation.component:
-            yield from _ice_from_items(observation, at, evidence, chart)
-        elif not _absent(observation):
-            value = _value(question, observation, evidence, at, chart)
-            if value is not None:
-                yield value
+            return (_imaging(question, observation, at, evidence, chart),)
+        if question == "ice-score" and observation.component and _without_value(observation):
+            return _ice_from_items(observation, at, evidence, chart)
+        value = None if _absent(observation) else _value(question, observation, evidence, at, chart)
     except Unreadable as problem:
-        yield MappingIssue(evidence, f"{question}: {problem}", domain_of(question))
-    if question not in ("ice-score", *_SCORE_DOMAIN):
-        yield from _components(observation, at, evidence, chart)
+        return (MappingIssue(evidence, f"{question}: {problem}", domain_of(question)),)
+    return () if value is None else (value,)
 
 
 def _imaging(question: str, observation: Observation, at: datetime, evidence: str, chart: Chart) -> Finding | Note:
@@ -255,10 +251,9 @@ def _proxy(
     return finding
 
 
-def _ice_from_items(observation: Observation, at: datetime, evidence: str, chart: Chart) -> Iterator[Mapped]:
+def _ice_from_items(observation: Observation, at: datetime, evidence: str, chart: Chart) -> Sequence[Mapped]:
     items = dict(item_points(observation, chart))
-    if items:
-        yield ice_of(items, at, evidence)
+    return (ice_of(items, at, evidence),) if items else ()
 
 
 def item_points(observation: Observation, chart: Chart) -> Iterator[tuple[str, int]]:

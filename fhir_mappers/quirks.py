@@ -62,10 +62,10 @@ def noted(record: dict[str, Any]) -> Iterator[str]:
         yield f"{len(unknown)} elements that R4 does not have here were passed over{of_others}"
         if "context" in unknown:
             yield "context (STU3) was taken for the encounter"
-    values = record.values()  # looked through at once: most records are clean
-    if None in values or "" in values or [] in values or {} in values:
-        empty = sum(value is None or value in ("", [], {}) for value in values)
-        yield f"{empty} empty elements were read as absent"
+    if not all(record.values()):  # most records are clean
+        empty = sum(value is None or value in ("", [], {}) for value in record.values())
+        if empty:
+            yield f"{empty} empty elements were read as absent"
     for name in _TIMES:
         if name in record and isinstance(record[name], str) and _NO_SECONDS.fullmatch(record[name]):
             yield "a time without seconds was read as :00"

@@ -74,10 +74,11 @@ _OF_ANOTHER_TYPE = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"(?!OperationOutco
 
 
 class Given(Struct, frozen=True, gc=False):
-    """One resource as it came: its raw bytes and the fullUrl of its entry."""
+    """One resource as it came: its raw bytes, the fullUrl of its entry, and its view when it was decoded before."""
 
     raw: bytes
     full_url: str | None = None
+    view: Resource | None = None
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -209,6 +210,14 @@ def is_error_outcome(raw: bytes) -> bool:
         return False
 
 
+def decoded(given: Given) -> Given:
+    """With its view, so that reading it again costs nothing; as it is when the view cannot be had without a look."""
+    try:
+        return Given(given.raw, given.full_url, _view.decode(given.raw))
+    except (msgspec.DecodeError, RecursionError):
+        return given
+
+
 def read(given: Iterable[Given]) -> tuple[list[Record], list[MappingIssue]]:
     """Typed records of the resource types we read; the rest is passed over. Equal copies count once."""
     records: list[Record] = []
@@ -218,7 +227,7 @@ def read(given: Iterable[Given]) -> tuple[list[Record], list[MappingIssue]]:
         mended: str | None = None
         unquoted = False
         try:
-            view = _view.decode(one.raw)
+            view = one.view or _view.decode(one.raw)
         except (msgspec.DecodeError, RecursionError) as problem:
             head = _head_of(one.raw)
             if head is not None and head.resourceType not in (None, *VIEWS):

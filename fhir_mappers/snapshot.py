@@ -199,7 +199,7 @@ def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> N
         return
     elif isinstance(view, Medication):
         return
-    found = list(_mapped(view, record.evidence, chart, draft))
+    found = _mapped(view, record.evidence, chart, draft)
     if not found:
         return
     stop, notes = _looked_at(record, found, chart)
@@ -213,12 +213,12 @@ def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> N
         gathered.raw_orders[record.evidence] = record.raw
 
 
-def _mapped(view: Resource, evidence: str, chart: Chart, draft: bool) -> Iterable[object]:
+def _mapped(view: Resource, evidence: str, chart: Chart, draft: bool) -> Sequence[object]:
     match view:
         case Observation():
             return observations.mapped(view, evidence, chart)
         case Condition():
-            return conditions.mapped(view, evidence, chart)
+            return tuple(conditions.mapped(view, evidence, chart))
         case MedicationAdministration():
             return _one(administration(view, evidence, chart))
         case MedicationRequest():
@@ -228,7 +228,7 @@ def _mapped(view: Resource, evidence: str, chart: Chart, draft: bool) -> Iterabl
         case AllergyIntolerance():
             return allergies.mapped(view, evidence, chart)
         case QuestionnaireResponse():
-            return forms.mapped(view, evidence, chart)
+            return tuple(forms.mapped(view, evidence, chart))
     return ()
 
 
@@ -250,8 +250,7 @@ def _looked_at(
         return MappingIssue(record.evidence, f"has {key} twice: not used"), []
     except (ValueError, RecursionError):
         return MappingIssue(record.evidence, "is not strict JSON: not used"), []
-    graded = any(isinstance(one, Finding | ChartedGrade) for one in found)
-    if record.unquoted and graded:
+    if record.unquoted and any(isinstance(one, Finding | ChartedGrade) for one in found):
         domain = next((one.domain.value for one in found if isinstance(one, Finding)), "icans")
         return MappingIssue(record.evidence, f"{record.mended}: a value that is graded is not repaired", domain), []
     odd = [record.mended] if record.mended is not None else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -54,7 +55,8 @@ def times(at: str) -> Callable[[Sequence[Timed]], list[Asked]]:
 
 def graded(patient: str, lines: Lines, grader: Grader) -> list[dict[str, Any]]:
     """The rows of one patient, oldest first. The order of the lines does not matter."""
-    given = [Given(raw.encode(), url) for raw, url in sorted(lines, key=lambda line: (line[0], line[1] or ""))]
+    by_url = sorted(lines, key=lambda line: line[1] or "")
+    given = [Given(raw.encode(), url) for raw, url in sorted(by_url, key=itemgetter(0))]
     records = replaying.timed(given, grader.site.codes or load_terminology(), grader.site.zone)
     return [row(patient, one, decided(patient, records, one, grader)) for one in times(grader.at)(records)]
 
