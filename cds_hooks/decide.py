@@ -5,12 +5,13 @@ The same `decide` serves the hook, the command line and a cohort: what is replay
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from cds_hooks.cards import cards
+from cds_hooks.cards import URGENCY, cards
 from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import Records
 from cds_hooks.smart_link import linked
@@ -101,7 +102,7 @@ def report(
             if row.do
         ],
         "checks": [
-            {"topic": row.topic, "row": row.id, "order": check.order.evidence}
+            {"topic": row.topic, "row": row.id, "indicator": row.indicator or "info", "order": check.order.evidence}
             for check in assessment.checks
             for row in check.rows
         ],
@@ -111,6 +112,12 @@ def report(
             {"id": ref.id, "version": ref.version, "sha256": ref.sha256} for ref in (*knowledge.refs, *site_maps)
         ],
     }
+
+
+def rows_of_topics(record: Mapping[str, Any]) -> dict[str, str]:
+    """The row that speaks on the card of each topic: of the advice, else the most urgent of the checks of the drafts."""
+    checks = sorted(record.get("checks", ()), key=lambda check: URGENCY[check["indicator"]], reverse=True)
+    return {one["topic"]: one["row"] for one in (*checks, *record.get("advice", ()))}
 
 
 def _exposure(exposure: Exposure | None) -> dict[str, Any] | None:

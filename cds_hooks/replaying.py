@@ -13,13 +13,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
 from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
-from fhir_mappers.chart import codings
+from fhir_mappers.chart import codings, only
 from fhir_mappers.codes import Terminology
 from fhir_mappers.elements import Unreadable, exact_time, whole_day
 from fhir_mappers.reading import Given, decoded
@@ -78,58 +77,49 @@ def _codings(given: Any) -> list[dict[str, Any]]:
 class Timed(Struct, frozen=True, gc=False):
     """One record and when it counts. `start` None: always. `then` is the record while it lasts.
 
-    A struct like the records themselves: a chart has hundreds, and each is made again for each patient.
+    `evidence` is the name that an order is cited by, None of any other record. A struct like the records
+    themselves: a chart has hundreds, and each is made again for each patient.
     """
 
     given: Given
-    kind: str = ""
-    id: str | None = None
     start: datetime | None = None
     end: datetime | None = None
     assessed: bool = False
+    of_drug: bool = False
     exposing: bool = False
-    ordered: bool = False
+    evidence: str | None = None
     then: Given | None = None
-
-    @property
-    def evidence(self) -> str:
-        """The name it is cited by."""
-        return f"{self.kind}/{self.id}" if self.id else self.given.full_url or self.kind
 
 
 def timed(given: Iterable[Given], codes: Terminology, zone: tzinfo | None = None) -> list[Timed]:
     """Each record with its time. What is no JSON object keeps no time; reading it says what is wrong."""
-    return [_timed(one, codes, zone) for one in given]
+    return [_timed(decoded(one), codes, zone) for one in given]
 
 
 def _timed(given: Given, codes: Terminology, zone: tzinfo | None) -> Timed:
-    given = decoded(given)
     view = given.view or _loosely(given.raw)
-    if view is None:
-        return Timed(given)
-    kind, identity = type(view).__name__, view.id
+    if type(view) is Observation:  # by far the most
+        start = _moment(_observed(view), zone)
+        return Timed(given, start, None, start is not None and view.status not in _WITHDRAWN and _asks(view.code, codes))
     match view:
-        case Observation():
-            start = _moment(_observed(view), zone)
-            assessed = start is not None and view.status not in _WITHDRAWN and _asks(view.code, codes)
-            return Timed(given, kind, identity, start, None, assessed)
         case MedicationAdministration():
             start, end = _span(view.effectiveDateTime, view.effectivePeriod, zone)
             exposing = view.status not in _WITHDRAWN and _exposes(view.medicationCodeableConcept, codes)
-            return Timed(given, kind, identity, start, end, exposing=exposing, then=_lasting(given) if end else None)
+            return Timed(given, start, end, of_drug=True, exposing=exposing, then=_lasting(given) if end else None)
         case MedicationRequest():
-            ordered = view.status not in _WITHDRAWN and bool(view.authoredOn)
-            return Timed(given, kind, identity, _moment(view.authoredOn, zone), ordered=ordered)
+            signed = view.status not in _WITHDRAWN and bool(view.authoredOn)
+            named = f"MedicationRequest/{view.id}" if view.id else given.full_url or "MedicationRequest"
+            return Timed(given, _moment(view.authoredOn, zone), of_drug=True, evidence=named if signed else None)
         case Procedure():
             start, end = _span(view.performedDateTime, view.performedPeriod, zone)
-            return Timed(given, kind, identity, start, end, then=_lasting(given) if end else None)
+            return Timed(given, start, end, then=_lasting(given) if end else None)
         case Condition():
             onset, _ = _span(view.onsetDateTime, view.onsetPeriod, zone)
-            return Timed(given, kind, identity, onset or _moment(view.recordedDate, zone))
+            return Timed(given, onset or _moment(view.recordedDate, zone))
         case QuestionnaireResponse():
             start = _moment(view.authored, zone)
-            return Timed(given, kind, identity, start, assessed=start is not None and view.status in ("completed", "amended"))
-    return Timed(given, kind, identity)
+            return Timed(given, start, assessed=start is not None and view.status in ("completed", "amended"))
+    return Timed(given)
 
 
 def _observed(view: Observation) -> str | None:
@@ -138,9 +128,7 @@ def _observed(view: Observation) -> str | None:
     return text if text or period is None else period.end or period.start
 
 
-@lru_cache(maxsize=4096)
 def _moment(text: str | None, zone: tzinfo | None) -> datetime | None:
-    """The instant of a text; what is charted together has the same."""
     if text is None:
         return None
     try:
@@ -162,10 +150,10 @@ def _lasting(given: Given) -> Given:
 
 
 def _asks(code: CodeableConcept | None, codes: Terminology) -> bool:
-    for coding in codings(code):
-        if codes.observation(coding.system, coding.code) in ASSESSED:
-            return True
-    return False
+    one = only(code)
+    if one is not None:
+        return codes.observation(one.system, one.code) in ASSESSED
+    return any(codes.observation(coding.system, coding.code) in ASSESSED for coding in codings(code))
 
 
 def _exposes(concept: CodeableConcept | None, codes: Terminology) -> bool:
@@ -207,7 +195,7 @@ def every_assessment(records: Sequence[Timed]) -> list[Asked]:
 
 def every_order(records: Sequence[Timed]) -> list[Asked]:
     """Each medication order when it was signed; the last time of the chart when there was none."""
-    orders = {(r.start, r.evidence): r for r in records if r.ordered and r.start is not None}
+    orders = {(r.start, r.evidence): r for r in records if r.evidence is not None and r.start is not None}
     return [Asked(_utc(at), "order", orders[at, evidence]) for at, evidence in sorted(orders)] or last(records)
 
 
@@ -216,7 +204,7 @@ def grid(records: Sequence[Timed], every: timedelta) -> list[Asked]:
     first = [r.start for r in records if (r.assessed or r.exposing) and r.start is not None]
     if not first:
         return last(records)
-    acts = [r for r in records if r.assessed or r.kind.startswith("Medication")]
+    acts = [r for r in records if r.assessed or r.of_drug]
     end = max(moment for r in acts for moment in (r.start, r.end) if moment is not None)
     start = min(first)
     return [Asked(_utc(start + every * step), "grid") for step in range(int((end - start) / every) + 1)]

@@ -46,17 +46,17 @@ class Chart:
 
     def question(self, code: CodeableConcept | None) -> str | None:
         """What an Observation.code asks. Raises Unreadable when two codings mean different things."""
-        given = codings(code)
-        if len(given) == 1:
-            return self.codes.observation(given[0].system, given[0].code)
-        return self._one({self.codes.observation(c.system, c.code) for c in given})
+        one = only(code)
+        if one is not None:
+            return self.codes.observation(one.system, one.code)
+        return self._one({self.codes.observation(c.system, c.code) for c in codings(code)})
 
     def answer(self, question: str, value: CodeableConcept) -> str | None:
         """What an answer means under its question. Raises Unreadable when two codings differ."""
-        given = codings(value)
-        if len(given) == 1:
-            return self.codes.answer(question, given[0].system, given[0].code)
-        return self._one({self.codes.answer(question, c.system, c.code) for c in given})
+        one = only(value)
+        if one is not None:
+            return self.codes.answer(question, one.system, one.code)
+        return self._one({self.codes.answer(question, c.system, c.code) for c in codings(value)})
 
     def condition(self, code: CodeableConcept | None) -> str | None:
         """What a Condition.code means. Raises Unreadable when two codings differ."""
@@ -82,6 +82,12 @@ class Chart:
         if len(known) > 1:
             raise Unreadable(f"its codes mean different things: {', '.join(known)}")
         return known[0] if known else None
+
+
+def only(code: CodeableConcept | None) -> Coding | None:
+    """The coding of a concept that has just one, as most have."""
+    given = None if code is None else code.coding
+    return given[0] if given is not None and len(given) == 1 else None
 
 
 def codings(code: CodeableConcept | None) -> tuple[Coding, ...]:

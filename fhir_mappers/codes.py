@@ -77,7 +77,7 @@ class Terminology:
         object.__setattr__(self, "measured", measured)
 
     def _concept(self, value_set: str, question: str, system: str | None, code: str | None) -> str | None:
-        return self.concepts.get((value_set, question, self.canonical(system), code or ""))
+        return self.concepts.get((value_set, question, self.aliases.get(system or "", system or ""), code or ""))
 
     def canonical(self, system: str | None) -> str:
         """The URI under which a system is listed; a URI that is no alias stays as it is."""

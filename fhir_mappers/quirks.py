@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from fhir_mappers.validation.definitions import definition, other_version_of_ele
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _NO_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _TIMES = ("effectiveDateTime", "effectiveInstant", "issued", "authoredOn", "onsetDateTime", "recordedDate", "performedDateTime", "authored")
+_decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 LONGEST_ID = 255
 """Ids up to this length are read (Epic sends 70 to 88 characters); R4 allows 64."""
 
@@ -30,8 +31,8 @@ def parsed(raw: bytes) -> dict[str, Any]:
     Only what does not come back (numbers or characters written another way) is looked at key by key.
     """
     try:
-        body: dict[str, Any] = msgspec.json.decode(raw)
-        again = msgspec.json.encode(body)
+        body: dict[str, Any] = _decode(raw)
+        again = _encode(body)
         if again == raw or again == msgspec.json.format(raw, indent=-1):
             return body
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -48,32 +49,34 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def noted(record: dict[str, Any]) -> Iterator[str]:
+def noted(record: dict[str, Any]) -> list[str]:
     """Each oddity of a record in a sentence; none for a clean one. What a client named is not repeated."""
+    found: list[str] = []
     identity = record.get("id")
     if isinstance(identity, str) and not _ID.fullmatch(identity):
-        yield f"its id is not a FHIR R4 id (1 to 64 letters, digits, - and .): {len(identity)} characters, read as it is"
+        found.append(f"its id is not a FHIR R4 id (1 to 64 letters, digits, - and .): {len(identity)} characters, read as it is")
     kind = str(record["resourceType"])
-    names = _names(kind)
+    names, times = _names(kind)
     if not record.keys() <= names:
         unknown = sorted(record.keys() - names)
         versions = [f"{key} ({version})" for key in unknown if (version := other_version_of_element(kind, key))]
         of_others = f": {', '.join(versions[:5])}" if versions else ""
-        yield f"{len(unknown)} elements that R4 does not have here were passed over{of_others}"
+        found.append(f"{len(unknown)} elements that R4 does not have here were passed over{of_others}")
         if "context" in unknown:
-            yield "context (STU3) was taken for the encounter"
+            found.append("context (STU3) was taken for the encounter")
     if not all(record.values()):  # most records are clean
         empty = sum(value is None or value in ("", [], {}) for value in record.values())
         if empty:
-            yield f"{empty} empty elements were read as absent"
-    for name in _TIMES:
-        if name in record and isinstance(record[name], str) and _NO_SECONDS.fullmatch(record[name]):
-            yield "a time without seconds was read as :00"
+            found.append(f"{empty} empty elements were read as absent")
+    for name in times:
+        if name in record and isinstance(record[name], str) and record[name][16:17] != ":" and _NO_SECONDS.fullmatch(record[name]):
+            found.append("a time without seconds was read as :00")
             break
+    return found
 
 
 @lru_cache(maxsize=32)
-def _names(kind: str) -> frozenset[str]:
-    """What a record of a type may hold: its elements, and the siblings of primitives."""
+def _names(kind: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """What a record of a type may hold, its elements and the siblings of primitives; and which of them are times."""
     names = definition(kind).elements
-    return frozenset([*names, *(f"_{name}" for name in names), "fhir_comments"])
+    return frozenset([*names, *(f"_{name}" for name in names), "fhir_comments"]), tuple(name for name in _TIMES if name in names)

@@ -190,6 +190,7 @@ def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> N
         if irrelevant(view, chart):
             return
         gathered.asked.append(record)
+        found: Sequence[object] = observations.mapped(view, record.evidence, chart)
     elif isinstance(view, Patient):
         _gather_person(view, record, chart, gathered)
         return
@@ -199,7 +200,8 @@ def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> N
         return
     elif isinstance(view, Medication):
         return
-    found = _mapped(view, record.evidence, chart, draft)
+    else:
+        found = _mapped(view, record.evidence, chart, draft)
     if not found:
         return
     stop, notes = _looked_at(record, found, chart)
@@ -215,8 +217,6 @@ def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> N
 
 def _mapped(view: Resource, evidence: str, chart: Chart, draft: bool) -> Sequence[object]:
     match view:
-        case Observation():
-            return observations.mapped(view, evidence, chart)
         case Condition():
             return tuple(conditions.mapped(view, evidence, chart))
         case MedicationAdministration():
@@ -253,8 +253,10 @@ def _looked_at(
     if record.unquoted and any(isinstance(one, Finding | ChartedGrade) for one in found):
         domain = next((one.domain.value for one in found if isinstance(one, Finding)), "icans")
         return MappingIssue(record.evidence, f"{record.mended}: a value that is graded is not repaired", domain), []
-    odd = [record.mended] if record.mended is not None else []
-    return None, [MappingIssue(record.evidence, words, used=True) for words in (*odd, *noted(body))]
+    odd = noted(body)
+    if record.mended is not None:
+        odd.insert(0, record.mended)
+    return None, [MappingIssue(record.evidence, words, used=True) for words in odd] if odd else []
 
 
 def _gather_person(view: Patient, record: Record, chart: Chart, gathered: _Gathered) -> None:

@@ -7,9 +7,10 @@ never lowers the bottom (D3, D8; hazard log A1, A14, A17 to A20).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from operator import attrgetter
 
 from rules.criteria import Criteria
@@ -112,7 +113,7 @@ def grade(
     ]
     by_domain = tuple(_settled(d, held, criteria) for d in held)
     at_least = max((d.at_least for d in by_domain), default=None)
-    onset = min((f.at for f in usable if criteria.interval(f)[0] >= 1), default=None)
+    onset = next((f.at for f in usable if criteria.interval(f)[0] >= 1), None)
     limits = _due(at_least or 0, onset, snapshot.as_of, windows)
     by_domain = tuple(_with_due(d, limits.get(d.domain, windows.fresh[d.domain]), snapshot.as_of) for d in by_domain)
     set_aside_only = {s.domain for s in aside} - {d.domain for d in by_domain}
@@ -178,7 +179,7 @@ def _kept(partial: DomainGrade, charted: Sequence[Finding], causes: Causes) -> D
 def _newest_unexplained(
     found: Sequence[Finding], causes: Causes, aside: list[SetAside]
 ) -> tuple[Finding | None, bool]:
-    """The newest finding that no other cause explains; whether a newer one was set aside for it.
+    """The newest finding that no other cause explains; whether a newer one was set aside for it. `found` by time.
 
     Findings charted at one instant: the worse counts. An abnormal value under a sedative is set aside
     and the last unsedated value stays the floor; a normal value counts (A14).
@@ -186,7 +187,7 @@ def _newest_unexplained(
     criteria, carried = causes.criteria, False
     if len(found) == 1 and criteria.interval(found[0])[1] == 0:
         return found[0], carried
-    for finding in sorted(found, key=lambda f: (f.at, criteria.interval(f)), reverse=True):
+    for finding in _newest_first(found, criteria):
         cause = causes.of(finding)
         if cause is None:
             return finding, carried
@@ -194,6 +195,14 @@ def _newest_unexplained(
             aside.append(SetAside(finding.domain, finding, cause, criteria.interval(finding)[0]))
         carried = True
     return None, carried
+
+
+def _newest_first(found: Sequence[Finding], criteria: Criteria) -> Iterator[Finding]:
+    """Findings, sorted by time, from the newest back; of one instant the worst first."""
+    for _, together in groupby(reversed(found), key=attrgetter("at")):
+        as_charted = list(together)
+        as_charted.reverse()
+        yield from sorted(as_charted, key=criteria.interval, reverse=True)
 
 
 def _seizure_in_force(

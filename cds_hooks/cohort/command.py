@@ -90,6 +90,8 @@ def _say(task: Task, outcome: Outcome) -> None:
     spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in outcome.seconds.items())
     again = " (resumed)" if outcome.resumed else ""
     print(f"{outcome.rows} evaluations of {outcome.patients} patients in {task.results}{again}: {spent}")
+    if outcome.timeless:
+        print(f"patients without a row, as their charts hold no time to evaluate at: {outcome.timeless}")
     if outcome.failures:
         print(f"{outcome.failures} lines or patients could not be used: {beside(task.results, 'errors.csv')} names file, line, id and reason")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import msgspec
 
-from cds_hooks.cohort.grading import Grader, graded
+from cds_hooks.cohort.grading import Grader, Lines, graded
 from cds_hooks.cohort.scanning import NOT_UTF8, TOO_LONG, kept_sql, lines_sql, quoted
 from cds_hooks.cohort.work_folder import Failure, WorkFolder, put
 
@@ -153,7 +153,7 @@ def grade_bucket(folder: WorkFolder, number: int) -> tuple[int, int]:
     return patients, len(rows)
 
 
-def attempt(patient: str, lines: Sequence[tuple[str, str | None]], grader: Grader) -> tuple[list[bytes], Failure | None]:
+def attempt(patient: str, lines: Lines, grader: Grader) -> tuple[list[bytes], Failure | None]:
     """The rows of one patient; a patient that cannot be graded is told, and never stops the run."""
     try:
         return [msgspec.json.encode(row) for row in graded(patient, lines, grader)], None
@@ -161,18 +161,16 @@ def attempt(patient: str, lines: Sequence[tuple[str, str | None]], grader: Grade
         return [], Failure("", 0, f"Patient/{patient}", f"could not be graded: {type(problem).__name__}: {problem}"[:300])
 
 
-def _patients(
-    reader: duckdb.DuckDBPyConnection, folder: WorkFolder, number: int
-) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+def _patients(reader: duckdb.DuckDBPyConnection, folder: WorkFolder, number: int) -> Iterator[tuple[str, Lines]]:
     staged = sorted((folder.stage / f"bucket={number}").glob("*.parquet"))
     url = "url" if any(path.name.startswith("bundles_") for path in staged) else "NULL"
     files = ", ".join(quoted(str(path)) for path in staged)
-    found = reader.execute(f"SELECT patient, raw, {url} FROM read_parquet([{files}]) ORDER BY patient")
+    found = reader.execute(f"SELECT patient, encode(raw), {url} FROM read_parquet([{files}]) ORDER BY patient")
     for patient, rows in groupby(_fetched(found), key=lambda row: row[0]):
         yield patient, [(raw, url) for _, raw, url in rows]
 
 
-def _fetched(found: Any) -> Iterator[tuple[str, str, str | None]]:
+def _fetched(found: Any) -> Iterator[tuple[str, bytes, str | None]]:
     while rows := found.fetchmany(AT_ONCE):
         yield from rows
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from cds_hooks import replaying
-from cds_hooks.decide import Decision, decide
+from cds_hooks.decide import Decision, decide, rows_of_topics
 from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import OPTIONAL, Records
 from cds_hooks.replaying import Asked, Timed
@@ -20,7 +20,7 @@ from fhir_mappers.site import Site
 from rules import Knowledge
 
 _ID = UUID(int=0)
-Lines = Sequence[tuple[str, str | None]]
+Lines = Sequence[tuple[bytes, str | None]]
 """The raw JSON of each resource of a patient, and the fullUrl of its entry when it stood in a Bundle."""
 
 
@@ -56,7 +56,7 @@ def times(at: str) -> Callable[[Sequence[Timed]], list[Asked]]:
 def graded(patient: str, lines: Lines, grader: Grader) -> list[dict[str, Any]]:
     """The rows of one patient, oldest first. The order of the lines does not matter."""
     by_url = sorted(lines, key=lambda line: line[1] or "")
-    given = [Given(raw.encode(), url) for raw, url in sorted(by_url, key=itemgetter(0))]
+    given = [Given(raw, url) for raw, url in sorted(by_url, key=itemgetter(0))]
     records = replaying.timed(given, grader.site.codes or load_terminology(), grader.site.zone)
     return [row(patient, one, decided(patient, records, one, grader)) for one in times(grader.at)(records)]
 
@@ -86,7 +86,7 @@ def row(patient: str, asked: Asked, decision: Decision) -> dict[str, Any]:
     grading, exposure = record["grading"], record["exposure"]
     said = [g for g in assessment.snapshot.charted if g.scale == "icans"] if assessment else []
     charted = max(said, key=lambda g: (g.at, g.grade), default=None)
-    rows = {r.topic: r.id for one in (assessment.advice if assessment else ()) for r in one.rows if r.indicator is not None}
+    rows = rows_of_topics(record)
     topics = {t.code: t.id for one in (assessment.advice if assessment else ()) for t in one.protocol.topics}
     return {
         "patient": patient,

@@ -40,8 +40,8 @@ def beside(results: Path, ending: str) -> Path:
     return results.with_name(f"{results.name.removesuffix('.parquet')}.{ending}")
 
 
-def write_results(con: duckdb.DuckDBPyConnection, folder: WorkFolder, results: Path) -> int:
-    """The rows of all parts by patient, time and order, as one Parquet file. Returns how many."""
+def write_results(con: duckdb.DuckDBPyConnection, folder: WorkFolder, results: Path) -> tuple[int, int]:
+    """The rows of all parts by patient, time and order, as one Parquet file. Returns how many, and of how many patients."""
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET preserve_insertion_order = true")
     parts = [path for path in sorted(folder.parts.glob("rows-*.jsonl")) if path.stat().st_size]
@@ -56,8 +56,8 @@ def write_results(con: duckdb.DuckDBPyConnection, folder: WorkFolder, results: P
         f'COPY (SELECT * FROM {source} ORDER BY patient, time, "order") TO {quoted(str(passing))} (FORMAT parquet, COMPRESSION zstd)'
     )
     passing.replace(results)
-    found = con.execute(f"SELECT count(*) FROM read_parquet({quoted(str(results))})").fetchone()
-    return int(found[0]) if found else 0
+    ((rows, patients),) = con.execute(f"SELECT count(*), count(DISTINCT patient) FROM read_parquet({quoted(str(results))})").fetchall()
+    return rows, patients
 
 
 def write_codes(con: duckdb.DuckDBPyConnection, folder: WorkFolder, to: Path) -> None:

@@ -32,9 +32,13 @@ Told = Callable[[str, float, float], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did: patients, rows, failures, seconds a step; whether it resumed an earlier one."""
+    """What a run did: patients, rows, failures, seconds a step; whether it resumed an earlier one.
+
+    `timeless` are the patients whose chart holds no time: there is no instant to evaluate them at.
+    """
 
     patients: int = 0
+    timeless: int = 0
     rows: int = 0
     failures: int = 0
     resumed: bool = False
@@ -180,11 +184,13 @@ def finish(task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, outco
         rows.writerow(("file", "line", "id", "reason"))
         rows.writerows((f.file, f.line or "", f.id, f.reason) for f in failures)
     write_codes(con, folder, beside(task.results, "codes.csv"))
-    outcome.rows = write_results(con, folder, task.results)
+    outcome.rows, with_rows = write_results(con, folder, task.results)
+    outcome.timeless = outcome.patients - with_rows - sum(not failure.file for failure in failures)
     about: dict[str, Any] = {
         "export": str(task.export),
         "at": task.grader.at,
         "patients": outcome.patients,
+        "timeless": outcome.timeless,
         "rows": outcome.rows,
         "errors": outcome.failures,
         "knowledge": [[ref.id, ref.version, ref.sha256] for ref in task.grader.knowledge.refs],

@@ -102,7 +102,7 @@ def _judged(rows: Iterable[tuple[str, int, bytes]], grader: Grader) -> Iterator[
 
 def _graded(people: Iterable[tuple[str, Iterable[str]]], grader: Grader) -> Iterator[tuple[list[bytes], Failure | None]]:
     for patient, lines in people:
-        yield duckdb_engine.attempt(patient, [(raw, None) for raw in lines], grader)
+        yield duckdb_engine.attempt(patient, [(raw.encode(), None) for raw in lines], grader)
 
 
 def _together(one: tuple[int, str | None], other: tuple[int, str | None]) -> tuple[int, str | None]:

@@ -16,7 +16,7 @@ from typing import Any
 from cds_hooks.cohort.grading import Grader
 from fhir_mappers.codes import load_terminology
 
-VERSION = 1
+VERSION = 2
 """Of the layout of the folder and of the rows: another one never resumes."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from cds_hooks.decide import Decision
+from cds_hooks.decide import Decision, rows_of_topics
 
 Pseudonym = Callable[[str], str]
 _JSON = msgspec.json.Encoder(order="sorted")
@@ -104,7 +104,7 @@ def storable(text: str) -> str:
 def card_rows(decision: Decision) -> list[dict[str, Any]]:
     """Each card with its topic and the protocol row that speaks; None: no row of the topic does."""
     identity = str(decision.id)
-    rows = {_alphanumeric(str(one.get("topic"))): one.get("row") for one in decision.record.get("advice", [])}
+    rows = {_alphanumeric(topic): row for topic, row in rows_of_topics(decision.record).items()}
     topics = {card["uuid"]: card["source"]["topic"]["code"] for card in decision.cards}
     return [
         {"uuid": uuid, "decision_id": identity, "topic": topic, "row": rows.get(_alphanumeric(topic))}

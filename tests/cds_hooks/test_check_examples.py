@@ -23,6 +23,7 @@ from jsonschema import Draft202012Validator
 from cds_hooks.decide import Decision, decide
 from cds_hooks.hook_request import parse
 from cds_hooks.prefetch import gather
+from cds_hooks.store.records import card_rows
 from rules import load_knowledge
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,19 @@ def test_the_stored_pair_is_what_the_service_answers(name: str) -> None:
     assert stored["request"] == pair["request"]
     assert msgspec.json.encode(stored["response"]) == msgspec.json.encode(pair["response"])
     assert [e.message for e in SCHEMA.iter_errors(stored["response"])] == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_card_of_a_drafted_order_is_stored_with_its_row(name: str) -> None:
+    """A reviewer years later finds the row by the card: of its topic, and of a card for drafts the one it is as urgent as."""
+    protocol = KNOWLEDGE.protocols[0]
+    rows = {row.id: row for row in (*protocol.rows, *protocol.checks)}
+    stored = {card["uuid"]: card["row"] for card in card_rows(decided(name))}
+    for card in cards(name):
+        row = rows[stored[card["uuid"]]]
+        topic = protocol.topic(row.topic)
+        assert topic.code == card["source"]["topic"]["code"]
+        assert (row.indicator or "info") == card["indicator"] or (topic.kind == "choice" and row.indicator is not None)
 
 
 @pytest.mark.parametrize("name", CASES)

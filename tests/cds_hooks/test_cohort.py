@@ -17,7 +17,7 @@ import duckdb
 import pytest
 from charts import ITEM, RXNORM, concept
 
-from cds_hooks.cohort import bundles, choosing, duckdb_engine, scanning
+from cds_hooks.cohort import bundles, choosing, command, duckdb_engine, scanning
 from cds_hooks.cohort.burden import burden, weighted_kappa
 from cds_hooks.cohort.burden_html import html
 from cds_hooks.cohort.grading import BadTimesError, Grader, graded, times
@@ -295,11 +295,11 @@ def test_a_chart_as_it_stood_knows_nothing_of_later(ward: Path) -> None:
     patient = next(json.loads(line)["subject"]["reference"] for line in lines if '"MedicationAdministration"' in line)
     own = [line for line in lines if f'"{patient}"' in line or f'"{patient[8:]}"' in line]
     grader = Grader(KNOWLEDGE, ANYWHERE, "every-assessment")
-    whole = graded(patient[8:], [(line, None) for line in own], grader)
+    whole = graded(patient[8:], [(line.encode(), None) for line in own], grader)
     middle = whole[len(whole) // 2]["time"]
     earlier = [line for line in own if (json.loads(line).get("effectiveDateTime") or json.loads(line).get("authoredOn") or "") <= middle]
     assert len(earlier) < len(own)
-    assert graded(patient[8:], [(line, None) for line in earlier], grader) == whole[: len(whole) // 2 + 1]
+    assert graded(patient[8:], [(line.encode(), None) for line in earlier], grader) == whole[: len(whole) // 2 + 1]
 
 
 def test_kappa_is_cohens() -> None:
@@ -323,12 +323,24 @@ def test_nobody_without_exposure_gets_a_card(tmp_path: Path) -> None:
     write(Plan(20, 9, tmp_path / "ward", Ward(days=3, resources=60, unexposed=1)))
     for export, patients, rows_, told in ((tmp_path / "ward", 20, 20, 0), *(((BULK, 149, 138, 4),) if BULK.is_dir() else ())):
         outcome = graded_cohort(export, tmp_path / "r.parquet", "last")
-        assert (outcome.patients, outcome.rows, outcome.failures) == (patients, rows_, told)
+        assert (outcome.patients, outcome.rows, outcome.timeless, outcome.failures) == (patients, rows_, patients - rows_, told)
         con = duckdb.connect()
         assert con.execute(f"SELECT sum(len(cards)) FROM '{tmp_path / 'r.parquet'}'").fetchall() == [(0,)]
         errors = (tmp_path / "r.errors.csv").read_text(encoding="utf-8").splitlines()[1:]
         assert len(errors) == told
         assert all("log.ndjson.gz" in line and "has no resourceType" in line for line in errors)
+
+
+def test_a_patient_without_any_time_has_no_row_and_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = {"resourceType": "Observation", "id": "o", "subject": {"reference": "Patient/seen"}, "effectiveDateTime": "2026-01-01T20:00:00Z"}
+    charts = ({"resourceType": "Patient", "id": "timeless"}, seen | {"status": "final", "code": concept(ITEM, "ice-score"), "valueInteger": 9})
+    (tmp_path / "all.ndjson").write_text("\n".join(map(json.dumps, charts)), encoding="utf-8")
+    task = Task(tmp_path / "all.ndjson", tmp_path / "r.parquet", Grader(KNOWLEDGE, ANYWHERE))
+    assert command.run(task, "duckdb", None) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 evaluations of 2 patients")
+    assert "no time to evaluate at: 1\n" in said
+    assert json.loads((tmp_path / "r.run.json").read_text(encoding="utf-8"))["timeless"] == 1
 
 
 def test_an_export_that_is_not_there_is_said(tmp_path: Path) -> None:
