@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from fhir_mappers.chart import codings, only
+from fhir_mappers.chart import codings
 from fhir_mappers.codes import Terminology
 from fhir_mappers.elements import Unreadable, exact_time, whole_day
 from fhir_mappers.reading import Given, decoded
@@ -150,9 +150,6 @@ def _lasting(given: Given) -> Given:
 
 
 def _asks(code: CodeableConcept | None, codes: Terminology) -> bool:
-    one = only(code)
-    if one is not None:
-        return codes.observation(one.system, one.code) in ASSESSED
     return any(codes.observation(coding.system, coding.code) in ASSESSED for coding in codings(code))
 
 

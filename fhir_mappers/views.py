@@ -7,7 +7,7 @@ Codes are plain strings here: reading.py closes them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Raw, Struct
 
@@ -25,7 +25,7 @@ class CodeableConcept(Struct, frozen=True, gc=False):
     def codings(self) -> tuple[Coding, ...]:
         """The codings that are there."""
         given = self.coding or ()
-        return tuple(c for c in given if c is not None) if None in given else given  # type: ignore[return-value]
+        return tuple(c for c in given if c is not None) if None in given else cast("tuple[Coding, ...]", given)
 
 
 class Identifier(Struct, frozen=True, gc=False):

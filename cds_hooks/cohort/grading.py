@@ -55,6 +55,7 @@ def times(at: str) -> Callable[[Sequence[Timed]], list[Asked]]:
 
 def graded(patient: str, lines: Lines, grader: Grader) -> list[dict[str, Any]]:
     """The rows of one patient, oldest first. The order of the lines does not matter."""
+    # two sorts by one key each: a key of pairs costs more than the sorting itself
     by_url = sorted(lines, key=lambda line: line[1] or "")
     given = [Given(raw, url) for raw, url in sorted(by_url, key=itemgetter(0))]
     records = replaying.timed(given, grader.site.codes or load_terminology(), grader.site.zone)

@@ -185,6 +185,7 @@ def finish(task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, outco
         rows.writerows((f.file, f.line or "", f.id, f.reason) for f in failures)
     write_codes(con, folder, beside(task.results, "codes.csv"))
     outcome.rows, with_rows = write_results(con, folder, task.results)
+    # a failure that names no file is that of a patient who could not be graded
     outcome.timeless = outcome.patients - with_rows - sum(not failure.file for failure in failures)
     about: dict[str, Any] = {
         "export": str(task.export),

@@ -105,7 +105,7 @@ class Writer(Generic[T]):
         except (SQLAlchemyError, OSError) as error:
             for one in asked:
                 one.future.set_exception(_unavailable(error))
-        except Exception as error:  # noqa: BLE001  (each caller answers 500; the writer goes on)
+        except Exception as error:  # noqa: BLE001 - each caller answers 500; the writer goes on
             for one in asked:
                 one.future.set_exception(error)
         else:

@@ -62,7 +62,7 @@ def surely_after(first: object, second: object) -> bool:
 
 def _moment(text: str) -> datetime:
     clock = re.sub(r":60(?=[.Z+-])", ":59", text.replace("Z", "+00:00"))
-    whole, fraction, zone = re.fullmatch(r"(.{19})(\.[0-9]+)?(.{6})", clock).groups()  # type: ignore[union-attr]
+    whole, fraction, zone = clock[:19], clock[19:-6], clock[-6:]  # a dateTime with a time has its offset
     moment = datetime.fromisoformat(whole + zone)
     try:
         moment = moment.astimezone(UTC)

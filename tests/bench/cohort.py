@@ -24,11 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-from cds_hooks.cohort.duckdb_engine import SCAN_MEMORY  # noqa: E402 - the project is not always installed
-from cds_hooks.cohort.scanning import lines_sql  # noqa: E402
+from cds_hooks.cohort.duckdb_engine import SCAN_MEMORY
+from cds_hooks.cohort.scanning import lines_sql
 
+ROOT = Path(__file__).parents[2]
 LEAST_SHARE = 0.25  # of the speed of DuckDB alone (plan, step 8)
 ALONE = """
 import sys, duckdb
