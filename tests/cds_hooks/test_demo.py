@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import requests
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from chromium import ARTIFACTS, launched, watched
+from playwright.sync_api import Browser, Page
 
 from cds_hooks.app import create_app
 from cds_hooks.settings import Settings
 from cds_hooks.store import Store
 
 pytestmark = pytest.mark.browser
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]
 
 
 @dataclass
@@ -62,28 +50,15 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("Chromium was not found. Run: apt-get update && apt-get install -y chromium fonts-dejavu")
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=path, args=FLAGS)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 def opened(browser: Browser, demo: Demo, name: str, width: int, complaints: list[str]) -> Page:
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: _same_host(request.url, demo.url, complaints))
+    page = watched(browser.new_page(viewport={"width": width, "height": 900}), complaints, demo.url)
     page.goto(f"{demo.url}/demo#{name}")
     page.locator("#sign:not([disabled])").wait_for(timeout=10_000)
     return page
-
-
-def _same_host(url: str, own: str, complaints: list[str]) -> None:
-    if urlsplit(url).netloc != urlsplit(own).netloc:
-        complaints.append(f"request to another host: {url}")
 
 
 def test_sign_accept_override(demo: Demo, browser: Browser) -> None:

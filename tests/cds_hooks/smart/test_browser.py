@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 import pytest
 from chromium import ARTIFACTS, launched, violations, watched
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 from smart_server import LAUNCH
 
 pytestmark = pytest.mark.browser
+PAINT = """new Promise((told) => new PerformanceObserver((list) => {
+    for (const one of list.getEntriesByName("first-contentful-paint")) told(one.startTime);
+}).observe({ type: "paint", buffered: true }))"""
 PHONE, WARD = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
@@ -45,13 +49,13 @@ def test_by_keyboard_alone_from_the_first_item_to_the_episode(start: Any, browse
     one, complaints = start(), list[str]()
     page = opened(browser, one, complaints)
     seen(page, "form")
-    assert page.locator("#score").inner_text() == "ICE: not assessed"
+    expect(page.locator("#score")).to_have_text("ICE: not assessed")
     page.locator("#bedside input[type=radio]:checked").first.focus()
     for _ in range(2):  # year and month: right
         press(page, "ArrowRight", "Tab")
     for _ in range(8):  # the others: not right
         press(page, "ArrowLeft", "Tab")
-    assert page.locator("#score").inner_text() == "ICE: 2 of 10"
+    expect(page.locator("#score")).to_have_text("ICE: 2 of 10")
     press(page, "Tab", "ArrowDown")  # past "unable", consciousness: alert
     assert page.locator("input[name=consciousness]:checked").get_attribute("value") == "loc-alert"
     for _ in range(30):
@@ -70,9 +74,9 @@ def test_on_a_phone_the_score_is_live_and_what_is_missing_is_a_range(start: Any,
     one, complaints = start(), list[str]()
     page = opened(browser, one, complaints, PHONE)
     page.get_by_role("group", name="Year").get_by_text("Not right", exact=True).click()
-    assert page.locator("#score").inner_text() == "ICE: 0 to 9, 9 not assessed"
+    expect(page.locator("#score")).to_have_text("ICE: 0 to 9, 9 not assessed")
     page.get_by_role("group", name="Month").get_by_text("Right", exact=True).click()
-    assert page.locator("#score").inner_text() == "ICE: 1 to 9, 8 not assessed"
+    expect(page.locator("#score")).to_have_text("ICE: 1 to 9, 8 not assessed")
     small = page.evaluate(
         "[...document.querySelectorAll('.options label, #bedside button, select, #because-words')]"
         ".map((one) => one.getBoundingClientRect()).filter((box) => box.height < 44 || box.width < 44).length"
@@ -121,13 +125,16 @@ def test_the_other_pages_pass_the_accessibility_check(start: Any, browser: Brows
 def test_first_paint_under_a_second_and_the_page_under_150_kb(start: Any, browser: Browser) -> None:
     one, complaints = start(), list[str]()
     page = opened(browser, one, complaints)  # warm
-    weight: list[int] = []
-    page.on("response", lambda answer: weight.append(len(answer.body())))
-    page.reload()
-    page.locator("#bedside").wait_for()
-    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert 0 < paint < 1000, f"{paint} ms"
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer))
+    page.reload(wait_until="networkidle")
+    weight = [len(answer.body()) for answer in answers]
     assert len(weight) >= 3, "page, style, script"
     assert sum(weight) < 150_000, f"{sum(weight)} bytes"
-    print(f"first contentful paint {paint:.0f} ms, {sum(weight)} bytes")
+    paints: list[float] = []
+    for _ in range(5):
+        page.reload()
+        paints.append(page.evaluate(PAINT))  # waits: the paint may come after the load event
+    assert 0 < median(paints) < 1000, f"{paints} ms"
+    print(f"first contentful paint {median(paints):.0f} ms, median of {len(paints)}; {sum(weight)} bytes")
     assert complaints == []
