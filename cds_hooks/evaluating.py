@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -18,6 +17,7 @@ from rich.console import Console
 from cds_hooks import hook_request, replaying, strict_json
 from cds_hooks.decide import Decision, decide
 from cds_hooks.evaluate_text import show
+from cds_hooks.files import content_of
 from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import OPTIONAL, Records, bounded, gather
 from cds_hooks.refusal import Refusal
@@ -44,7 +44,7 @@ def run(
     console = Console()
     for name in files:
         try:
-            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            content = content_of(name)
         except OSError as problem:
             print(f"icans-cds evaluate: {name}: {problem.strerror}; a readable file was expected", file=sys.stderr)
             exit_code = WRONG_USAGE

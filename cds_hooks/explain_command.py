@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.text import Text
 from cds_hooks import wording
 from cds_hooks.decide import Decision
 from cds_hooks.evaluating import decided
+from cds_hooks.files import content_of
 from cds_hooks.printing import printable, say
 from cds_hooks.refusal import Refusal
 from cds_hooks.status import trend_said
@@ -39,7 +39,7 @@ class Line:
 def run(name: str, as_of: datetime | None, as_json: bool, knowledge: Knowledge, site: Site = ANYWHERE) -> int:
     """Explains one file on standard output. Exit code: 0, 1 the file cannot be used, 2 it cannot be opened."""
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        content = content_of(name)
     except OSError as problem:
         print(f"icans-cds explain: {name}: {problem.strerror}; a readable file was expected", file=sys.stderr)
         return 2

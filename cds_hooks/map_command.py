@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from cds_hooks.files import content_of
 from fhir_mappers.chart import codings
 from fhir_mappers.codes import Terminology, load_terminology
 from fhir_mappers.concept_maps import CONCEPTS, meanings
@@ -72,7 +71,7 @@ def run(files: Sequence[str], skeleton: bool, as_json: bool, codes: Terminology)
     counted: Counter[Met] = Counter()
     for name in files:
         try:
-            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            content = content_of(name)
         except OSError as problem:
             print(f"icans-cds map check: {name}: {problem.strerror}; a readable file was expected", file=sys.stderr)
             return WRONG_USAGE
@@ -95,8 +94,7 @@ _ORDER = (PLAUSIBLE, PROMPT, MAPPED, IRRELEVANT)
 
 def _records(content: bytes, name: str) -> list[Record]:
     """The records of a Bundle, a list, one resource, NDJSON, or the prefetch of a hook request."""
-    if content[:2] == b"\x1f\x8b":
-        content, name = gzip.decompress(content), name.removesuffix(".gz")
+    name = name.removesuffix(".gz")
     content = content.removeprefix(b"\xef\xbb\xbf").strip()
     if name.endswith(".ndjson"):
         given = [Given(line) for line in content.splitlines() if line.strip()]

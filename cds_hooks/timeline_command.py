@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cds_hooks import evaluating, timeline
 from cds_hooks.decide import decide
+from cds_hooks.files import content_of
 from cds_hooks.refusal import Refusal
 from fhir_mappers.site import Site
 from rules import Knowledge
@@ -21,7 +22,7 @@ def run(file: str, to: Path, as_of: datetime | None, knowledge: Knowledge, site:
     if form not in ("svg", "png"):
         return _stop(f"{to}: a file that ends in .svg or .png was expected", WRONG_USAGE)
     try:
-        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        content = content_of(file)
         case = evaluating.case_of(content, as_of, site)
         now = decide(case.request, case.records, knowledge, as_of=case.as_of, decision_id=case.id, site=site)
         points = evaluating.curve(case, knowledge, site)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgspec
 
 from cds_hooks.cohort.scanning import READ
 from cds_hooks.cohort.work_folder import Failure, put
+from cds_hooks.files import content_of
 from fhir_mappers.reading import Given, unwrap
 
 _SPACES = bytes.maketrans(b"\n\r\t", b"   ")
@@ -40,9 +40,9 @@ _head = msgspec.json.Decoder(_Head)
 def unbundle(path: Path, to: Path) -> list[Failure]:
     """Writes the records of one file, one a line, each with its patient. Returns what could not be used."""
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as problem:
-        return [Failure(str(path), 0, "", f"could not be read: {problem}")]
+        content = content_of(str(path))
+    except OSError as problem:
+        return [Failure(str(path), 0, "", f"could not be read: {problem.strerror}")]
     found = unwrap(content.removeprefix(b"\xef\xbb\xbf").strip(), path.name)
     failures = [Failure(str(path), 0, issue.evidence, issue.problem) for issue in found.issues]
     records = list(_records(found.given, path, failures))
@@ -61,6 +61,9 @@ def _records(given: list[Given], path: Path, failures: list[Failure]) -> Iterato
     ids = {head.id for _, head in heads if head.resourceType == "Patient" and head.id}
     medications = [(one, head) for one, head in heads if head.resourceType == "Medication"]
     for one, head in heads:
+        if head.resourceType is None:
+            failures.append(Failure(str(path), 0, head.id or "", "has no resourceType; a FHIR resource was expected"))
+            continue
         if head.resourceType not in KEPT or head.resourceType == "Medication":
             continue
         patient = head.id if head.resourceType == "Patient" else _patient(head, people)

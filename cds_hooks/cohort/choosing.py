@@ -5,7 +5,6 @@ For engines other than DuckDB; a test holds the two together on every odd line.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from cds_hooks.cohort.scanning import (
     drug_names,
     known_codes,
 )
+from cds_hooks.files import unpacked
 from fhir_mappers.codes import Terminology
 
 
@@ -43,8 +43,8 @@ class Judged:
 
 
 def lines_of(file: str, content: bytes) -> Iterator[tuple[str, int, bytes]]:
-    """The lines of a file, with its name and their numbers from 1; empty ones are left out."""
-    body = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    """The lines of a file, with its name and their numbers from 1; empty ones are left out. Raises OSError for damage."""
+    body = unpacked(content, file)
     for number, line in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if line.strip(b" \t\r"):
             yield file, number, line

@@ -14,7 +14,7 @@ from cds_hooks.cohort import running
 from cds_hooks.cohort.grading import BadTimesError, times
 from cds_hooks.cohort.results import beside
 from cds_hooks.cohort.running import Outcome, Task
-from cds_hooks.cohort.scanning import NoExport
+from cds_hooks.cohort.scanning import DamagedExport, NoExport
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -71,7 +71,15 @@ def run(task: Task, engine: str, master: str | None) -> int:
     except ImportError as problem:
         running.complain(f"{problem.name} is not installed: pip install 'icans-cds[spark]' was expected for --engine spark")
         return WRONG_USAGE
-    except (OSError, duckdb.Error) as problem:
+    except DamagedExport as problem:
+        for line in str(problem).splitlines():
+            running.complain(line)
+        running.complain("nothing was graded, as what these files lost would be missing without a word: get them again")
+        return FAILED
+    except OSError as problem:
+        running.complain(f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror or str(problem))
+        return FAILED
+    except duckdb.Error as problem:
         running.complain(str(problem).splitlines()[0])
         return FAILED
     _say(task, outcome)

@@ -22,8 +22,9 @@ import msgspec
 from cds_hooks.cohort import bundles, duckdb_engine
 from cds_hooks.cohort.grading import Grader
 from cds_hooks.cohort.results import beside, write_codes, write_results
-from cds_hooks.cohort.scanning import bad_lines, files_of, quoted
+from cds_hooks.cohort.scanning import DamagedExport, bad_lines, files_of, quoted
 from cds_hooks.cohort.work_folder import Failure, WorkFolder, fingerprint, put
+from cds_hooks.files import damage
 from fhir_mappers.codes import load_terminology
 
 Told = Callable[[str, float, float], None]
@@ -58,7 +59,7 @@ class Task:
 
 
 def run(task: Task, told: Told) -> Outcome:
-    """Runs or resumes. Raises NoExport, OSError and duckdb.Error when files cannot be read or written."""
+    """Runs or resumes. Raises NoExport, DamagedExport, OSError and duckdb.Error when files cannot be read or written."""
     lines, files = files_of(task.export)
     folder = WorkFolder(task.results)
     outcome = Outcome(resumed=folder.open(fingerprint([*lines, *files], "duckdb", task.grader), task.resume))
@@ -68,7 +69,7 @@ def run(task: Task, told: Told) -> Outcome:
         staged = folder.done("stage")
         if not staged.exists():
             clear(folder)
-            put(folder.failures(0), map(msgspec.json.encode, _stage(task, con, folder, lines, files, told)))
+            put(folder.failures(0), map(msgspec.json.encode, _stage(task, pool, con, folder, lines, files, told)))
             staged.touch()
         outcome.seconds["scan"] = time.perf_counter() - began
         began = time.perf_counter()
@@ -105,12 +106,19 @@ def clear(folder: WorkFolder) -> None:
 
 
 def _stage(
-    task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, lines: Sequence[Path], files: Sequence[Path], told: Told
+    task: Task,
+    pool: ProcessPoolExecutor,
+    con: duckdb.DuckDBPyConnection,
+    folder: WorkFolder,
+    lines: Sequence[Path],
+    files: Sequence[Path],
+    told: Told,
 ) -> list[Failure]:
     codes = task.grader.site.codes or load_terminology()
     buckets = duckdb_engine.buckets_for([*lines, *files], task.jobs)
     if not lines:
         return _stage_bundles(con, folder, files, buckets, told)
+    _refuse_damaged(pool, lines, told)
     watching(con, told, lambda: duckdb_engine.stage(con, lines, buckets, codes, folder.stage))
     failures = duckdb_engine.rejected(con)
     listed = folder.stage / "bucket=-2"
@@ -118,6 +126,17 @@ def _stage(
         about = "json_extract_string(raw, ['/file', '/md5', '/id', '/reason'])"
         failures += _numbered([row for (row,) in con.execute(f"SELECT {about} FROM read_parquet({quoted(str(listed / '*.parquet'))})").fetchall()])
     return failures
+
+
+def _refuse_damaged(pool: ProcessPoolExecutor, lines: Sequence[Path], told: Told) -> None:
+    """DuckDB does not look at the check sum of a gzip file: it would take changed bytes for data."""
+    packed = [path for path in lines if path.suffix == ".gz"]
+    found = []
+    for number, (path, problem) in enumerate(zip(packed, pool.map(damage, packed), strict=True), 1):
+        found += [f"{path}: {problem}"] if problem is not None else []
+        told("checking", number, len(packed))
+    if found:
+        raise DamagedExport("\n".join(found))
 
 
 def _numbered(rows: Sequence[tuple[str, str, str | None, str]]) -> list[Failure]:

@@ -44,6 +44,10 @@ class NoExport(Exception):  # noqa: N818 - says what the user gave
     """A path that holds nothing to read; the message names it and says what was expected."""
 
 
+class DamagedExport(Exception):  # noqa: N818 - says what the user gave
+    """Files that cannot be read to their end, a line each. Without them charts would be short and nothing would say so."""
+
+
 def files_of(export: Path) -> tuple[list[Path], list[Path]]:
     """The NDJSON files of a folder, else its bundles; both sorted. Raises NoExport."""
     if export.is_file():

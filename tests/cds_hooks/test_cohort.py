@@ -343,6 +343,52 @@ def test_a_patient_without_any_time_has_no_row_and_is_told(tmp_path: Path, capsy
     assert json.loads((tmp_path / "r.run.json").read_text(encoding="utf-8"))["timeless"] == 1
 
 
+@pytest.mark.parametrize("how", ["one byte changed", "cut short", "check sum lost", "deflate broken", "no gzip", "empty"])
+def test_a_damaged_gzip_stops_the_run_and_is_named(ward: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
+    """DuckDB takes changed bytes as they come: one digit of a score, and the grade is another."""
+    export = tmp_path / "export"
+    export.mkdir()
+    for path in ward.glob("*.ndjson"):
+        (export / path.name).write_bytes(path.read_bytes())
+    body = (export / "Observation.00000.ndjson").read_bytes()
+    (export / "Observation.00000.ndjson").unlink()
+    stored, packed = gzip.compress(body, 0), gzip.compress(body)
+    at = stored.index(b'"value":') + len(b'"value":')
+    middle = len(packed) // 2
+    damaged = {
+        "one byte changed": stored[:at] + b"9" + stored[at + 1 :],
+        "cut short": packed[:-2000],
+        "check sum lost": packed[:-8],
+        "deflate broken": packed[:middle] + bytes(one ^ 0x5A for one in packed[middle : middle + 200]) + packed[middle + 200 :],
+        "no gzip": body,
+        "empty": b"",
+    }[how]
+    assert damaged not in (stored, packed)
+    (export / "Observation.00000.ndjson.gz").write_bytes(damaged)
+    task = Task(export, tmp_path / "r.parquet", Grader(KNOWLEDGE, ANYWHERE))
+    assert command.run(task, "duckdb", None) == command.FAILED
+    said = capsys.readouterr().err
+    assert f"{export / 'Observation.00000.ndjson.gz'}: its gzip is damaged (" in said
+    assert "nothing was graded" in said
+    assert not (tmp_path / "r.parquet").exists()
+    with pytest.raises(OSError, match="damaged"):
+        list(choosing.lines_of("Observation.00000.ndjson.gz", damaged))
+    (export / "Observation.00000.ndjson.gz").write_bytes(packed)  # got again: the same command goes on
+    assert command.run(task, "duckdb", None) == command.DONE
+
+
+def test_a_bundle_file_that_is_none_is_counted(tmp_path: Path) -> None:
+    packed = gzip.compress(b'{"resourceType":"Bundle","type":"collection","entry":[]}' * 9)
+    for name, content, problem in (
+        ("damaged.json.gz", packed[:20] + b"\xff\xff\xff" + packed[23:], "its gzip is damaged"),
+        ("request.json", b'{"request":{"prefetch":{"a":{"resourceType":"Patient","id":"p"}}}}', "has no resourceType"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        (failure,) = bundles.unbundle(tmp_path / name, tmp_path / "to.jsonl")
+        assert failure.file == str(tmp_path / name)
+        assert problem in failure.reason
+
+
 def test_an_export_that_is_not_there_is_said(tmp_path: Path) -> None:
     for given in (tmp_path / "none", tmp_path):
         with pytest.raises(scanning.NoExport, match="was expected"):

@@ -66,6 +66,27 @@ def test_spark_on_this_machine_gives_the_same_rows(export: Path, expected: Path,
     same(tmp_path / "s.parquet", expected)
 
 
+def test_what_spark_cannot_read_is_said_and_not_graded(export: Path, tmp_path: Path) -> None:
+    def said(given: Path) -> tuple[int, str]:
+        command = [sys.executable, "-c", START, "cohort", str(given), "--out", str(tmp_path / "s.parquet"), "--engine", "spark"]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=400, check=False)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stderr
+
+    code, words = said(tmp_path / "none")
+    assert (code, "none: [PATH_NOT_FOUND]" in words) == (2, True), words
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for path in export.glob("*.gz"):
+        (damaged / path.name).write_bytes(path.read_bytes()[:-8])
+    (damaged / "more.ndjson").write_bytes((export / "more.ndjson").read_bytes())
+    code, words = said(damaged)
+    assert code == 1, words
+    for path in export.glob("*.gz"):
+        assert f"{damaged / path.name}: its gzip is damaged (" in words
+    assert not (tmp_path / "s.parquet").exists()
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[str]:
     """A master and two workers on loopback."""
