@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import json
 import shutil
@@ -61,7 +62,19 @@ class Task:
 def run(task: Task, told: Told) -> Outcome:
     """Runs or resumes. Raises NoExport, DamagedExport, OSError and duckdb.Error when files cannot be read or written."""
     lines, files = files_of(task.export)
-    folder = WorkFolder(task.results)
+    folder = work_folder(task)
+    with folder.alone():
+        return _run(task, folder, lines, files, told)
+
+
+def work_folder(task: Task) -> WorkFolder:
+    """Beside the results, which must be a file. Raises OSError."""
+    if task.results.is_dir():
+        raise OSError(errno.EISDIR, "is a folder; the name of a file was expected", str(task.results))
+    return WorkFolder(task.results)
+
+
+def _run(task: Task, folder: WorkFolder, lines: Sequence[Path], files: Sequence[Path], told: Told) -> Outcome:
     outcome = Outcome(resumed=folder.open(fingerprint([*lines, *files], "duckdb", task.grader), task.resume))
     with _processes(task, folder) as pool:  # before DuckDB starts threads
         con = duckdb_engine.connect(folder, duckdb_engine.SCAN_MEMORY, task.jobs)

@@ -37,7 +37,13 @@ def run(task: Task, master: str | None, told: Told) -> Outcome:
     What Spark or the cluster says comes as an OSError, in short.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    folder, outcome = WorkFolder(task.results), Outcome()
+    folder = running.work_folder(task)
+    with folder.alone():
+        return _run(task, folder, master, told)
+
+
+def _run(task: Task, folder: WorkFolder, master: str | None, told: Told) -> Outcome:
+    outcome = Outcome()
     folder.open(f"spark {time.time_ns()}", resume=False)
     began = time.perf_counter()
     told("grading", 0, 1)

@@ -5,10 +5,13 @@ A part counts only under its final name, and gets it by a rename when it is comp
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,12 +55,32 @@ class WorkFolder:
         self.folder = results.with_name(results.name + ".work")
         self.stage, self.parts, self.spill = (self.folder / name for name in ("stage", "parts", "spill"))
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While it lasts no other run works here: two would take each other's parts away. Raises OSError.
+
+        A record lock: it ends with this process, however that ends, and the processes that grade do not inherit it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w", encoding="ascii") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as problem:
+                if problem.errno not in (errno.EACCES, errno.EAGAIN):
+                    raise
+                words = "another run works here; wait for its end or name other results"
+                raise OSError(errno.EBUSY, words, str(self.folder)) from None
+            yield
+
     def open(self, asked: str, resume: bool) -> bool:
         """Makes the folder, emptied unless it belongs to the same run. Whether an earlier run is resumed."""
         mark = self.folder / "asked"
         same = resume and mark.is_file() and mark.read_text(encoding="ascii") == asked
-        if not same and self.folder.exists():
-            shutil.rmtree(self.folder)
+        if not same:
+            for one in (self.stage, self.parts, self.spill):
+                shutil.rmtree(one, ignore_errors=True)
+            for done in self.folder.glob("*.done"):
+                done.unlink()
         for one in (self.stage, self.parts, self.spill):
             one.mkdir(parents=True, exist_ok=True)
         mark.write_text(asked, encoding="ascii")

@@ -272,6 +272,36 @@ def test_a_killed_run_resumes_to_the_same_rows(ward: Path, results: Path, tmp_pa
     assert not parts.exists()
 
 
+HOLD = """
+import sys
+from pathlib import Path
+from cds_hooks.cohort.work_folder import WorkFolder
+with WorkFolder(Path(sys.argv[1])).alone():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_runs_do_not_take_each_others_parts_away(ward: Path, results: Path, tmp_path: Path) -> None:
+    """The one that comes second is refused; after a kill of the first it is not."""
+    out = tmp_path / "r.parquet"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(out)], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"held\n"
+        with pytest.raises(OSError, match="another run works here"):
+            graded_cohort(ward, out)
+        first.kill()
+    graded_cohort(ward, out)
+    assert rows(out) == rows(results)
+
+
+def test_results_that_are_a_folder_are_refused_before_anything_is_read(ward: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(Task(ward, tmp_path, Grader(KNOWLEDGE, ANYWHERE)), "duckdb", None) == command.FAILED
+    assert capsys.readouterr().err == f"icans-cds cohort: {tmp_path}: is a folder; the name of a file was expected\n"
+
+
 def test_orders_and_a_grid_are_asked(ward: Path, tmp_path: Path) -> None:
     graded_cohort(ward, tmp_path / "orders.parquet", "every-order")
     graded_cohort(ward, tmp_path / "grid.parquet", "grid:12h")
