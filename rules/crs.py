@@ -54,7 +54,8 @@ def crs(snapshot: ClinicalSnapshot, criteria: Criteria, windows: Windows) -> Crs
     at_least = _bottom(grades, findings, fever, charted)
     at_most = criteria.worst if unassessed else max(top for _, top in grades)
     at_most = max(at_most if fever or unassessed else 0, at_least or 0)
-    state = _state(at_least, seen, masked)
+    low = any(f.domain is not Domain.FEVER and criteria.interval(f)[1] >= 1 for f in findings)
+    state = _state(at_least, seen, masked, low)
     return Crs(state, at_least, at_most, masked, findings, unassessed, charted)
 
 
@@ -69,9 +70,12 @@ def _bottom(
     return max(known, default=None)
 
 
-def _state(at_least: int | None, seen: set[Domain], masked: bool) -> str:
+def _state(at_least: int | None, seen: set[Domain], masked: bool, low: bool) -> str:
+    """Hypotension or hypoxia without fever is no CRS by the table, but a drug for it is no mistake either (A6)."""
     if at_least is not None and at_least >= 1:
         return "present"
+    if low:
+        return "unknown"
     if {Domain.HYPOTENSION, Domain.HYPOXIA} <= seen and Domain.FEVER in seen:
         return "masked" if masked else "none"
     return "unknown"

@@ -54,6 +54,16 @@ class DraftChart:
         found = self.snapshot.latest(kind)
         return found.value if found is not None and self.snapshot.as_of - found.at <= within else None
 
+    def below(self, kind: str) -> bool:
+        """Whether the newest measurement of a kind is below its limit. A count of 0 is a measurement."""
+        found = self.recent(kind)
+        return found is not None and found < self.dosing.limits[kind]
+
+    def above(self, kind: str) -> bool:
+        """Whether the newest measurement of a kind is above its limit."""
+        found = self.recent(kind)
+        return found is not None and found > self.dosing.limits[kind]
+
 
 def daily(order: Order) -> float | None:
     """An order in mg a day; None when dose or interval is not said."""
@@ -97,8 +107,8 @@ def corticosteroid(order: Order, chart: DraftChart) -> dict[str, Fact | None]:
         "other_steroid": _other_steroid(order, chart),
         "duplicate": duplicate(order, chart),
         "oral_at_risk": oral_at_risk(order, chart),
-        "hyperglycemia": _any(chart, (chart.recent("glucose") or 0) > limits["glucose"], {"diabetes"}),
-        "infection_risk": _any(chart, (chart.recent("neutrophils") or 99) < limits["neutrophils"], _INFECTIONS),
+        "hyperglycemia": _any(chart, chart.above("glucose"), {"diabetes"}),
+        "infection_risk": _any(chart, chart.below("neutrophils"), _INFECTIONS),
         "interaction": _interaction(chart),
     }
     if order.substance == "dexamethasone":
@@ -227,11 +237,7 @@ def _methotrexate(chart: DraftChart) -> Fact:
 
 def tocilizumab(order: Order, chart: DraftChart) -> dict[str, Fact | None]:
     """TC2 and TC3: dose by weight, doses before, label cautions."""
-    limits = chart.dosing.limits
-    low_counts = (
-        (chart.recent("neutrophils") or 99) < limits["neutrophils"]
-        or (chart.recent("platelets") or 999) < limits["platelets"]
-    )
+    low_counts = chart.below("neutrophils") or chart.below("platelets")
     return {
         "tocilizumab_dose": _tocilizumab_dose(order, chart),
         "tocilizumab_before": _tocilizumab_before(chart),

@@ -146,7 +146,7 @@ def _held(
     charted = [f for f in found if f.proxy is None]
     proxies = [f for f in found if f.proxy is not None]
     if domain is Domain.SEIZURE:
-        in_force = _seizure_in_force(charted, seizures, usable, snapshot.as_of, windows, criteria)
+        in_force = _seizure_in_force(charted, seizures, usable, causes)
         carried = False
     else:
         in_force, carried = _newest_unexplained(charted, causes, aside)
@@ -209,17 +209,16 @@ def _seizure_in_force(
     found: Sequence[Finding],
     seizures: Sequence[Finding],
     usable: Sequence[Finding],
-    as_of: datetime,
-    windows: Windows,
-    criteria: Criteria,
+    causes: Causes,
 ) -> Finding | None:
     """The worst seizure of the cluster that still holds, else the newest finding after it.
 
     A seizure holds 24 h after the last one of its cluster, then until a usable score and consciousness
-    charted from then on (D3, A20): so time alone never releases it.
+    charted from then on (D3, A20): so time alone never releases it, nor an examination that a sedative spoils.
     """
-    scored = sorted(f.at for f in usable if f.domain is criteria.tool)
-    roused = sorted(f.at for f in usable if f.domain is Domain.CONSCIOUSNESS and f.proxy is None)
+    criteria, windows, as_of = causes.criteria, causes.windows, causes.snapshot.as_of
+    scored = sorted(f.at for f in usable if f.domain is criteria.tool and causes.of(f) is None)
+    roused = sorted(f.at for f in usable if f.domain is Domain.CONSCIOUSNESS and f.proxy is None and causes.of(f) is None)
     cluster: list[Finding] = []
     released: datetime | None = None
     for seizure in sorted(seizures, key=lambda f: f.at):

@@ -242,6 +242,18 @@ def test_without_a_weight_a_small_dose_of_tocilizumab_is_not_judged() -> None:
     assert found.facts["tocilizumab_dose"] is None
 
 
+@pytest.mark.parametrize(("kind", "limit"), [("neutrophils", 0.5), ("platelets", 50)])
+def test_a_count_of_zero_is_low_and_a_missing_one_is_not(kind: str, limit: float) -> None:
+    def said(order: Order, name: str, *more: Measurement) -> bool:
+        return any(check.facts[name] for check in checks(order, measurements=(*WELL, *more)))
+
+    for value, expected in ((0.0, True), (limit - 0.1, True), (limit, False)):
+        assert said(draft("tocilizumab", 560), "tocilizumab_caution", measured(kind, value)) is expected, value
+        if kind == "neutrophils":
+            assert said(draft("dexamethasone", 10, 6), "infection_risk", measured(kind, value)) is expected, value
+    assert not said(draft("tocilizumab", 560), "tocilizumab_caution")
+
+
 def test_a_light_patient_without_a_height_is_judged_by_the_fixed_dose_alone() -> None:
     light = (measured("body-weight", 40),)
     for rate, expected in ((30.0, "neither"), (20.0, None)):

@@ -63,6 +63,25 @@ def at(found: ClinicalSnapshot, hours: float) -> ClinicalSnapshot:
     return replace(found, as_of=NOW + timedelta(hours=hours))
 
 
+@pytest.mark.parametrize("hours", [20.0, 23.9, 24.1, 60.0])
+def test_h01_an_examination_under_a_sedative_does_not_release_a_seizure(hours: float) -> None:
+    """Both were charted after the hold, but neither can be used: time alone would have released it (D3, A20)."""
+    seen = [
+        finding(SEIZURE, "seizure-prolonged", hours=hours),
+        finding(ICE, "ice-unable-unarousable", hours=0.05),
+        finding(LOC, "loc-unarousable", hours=0.05),
+        finding(MOTOR, "motor-none", hours=1),
+        finding(ICP, "icp-none", hours=1),
+    ]
+    sedated = replace(snapshot({}), findings=tuple(seen), administrations=(RUNNING, given("propofol", "sedative", 2, 100, running=True)))
+    found = assess(sedated, KNOWLEDGE)
+    assert found.grading.set_aside
+    assert found.grading.at_least == 4
+    awake = replace(sedated, findings=(*seen, finding(ICE, 10, hours=0), finding(LOC, "loc-alert", hours=0)))
+    released = assess(awake, KNOWLEDGE).grading
+    assert (released.at_least == 4) == (hours < 24)
+
+
 @pytest.mark.parametrize("hours", [0.0, 1.1, 5.0, 26.0, 24 * 6.0])
 def test_h01_a_severe_grade_does_not_expire(hours: float) -> None:
     severe = snapshot({ICE: 0, LOC: "loc-unarousable", **NEGATIVE})
