@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import gzip
 import sys
-import zlib
 from pathlib import Path
 
-_DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error)
+from fhir_mappers.gzipped import DAMAGE, damaged
+
 _AT_ONCE = 1 << 20
 
 
@@ -24,8 +24,8 @@ def unpacked(content: bytes, name: str) -> bytes:
     try:
         _refuse_empty(len(content))
         return gzip.decompress(content)
-    except _DAMAGED as problem:
-        raise _damaged(name, problem) from None
+    except DAMAGE as problem:
+        raise OSError(errno.EIO, damaged(problem), name) from None
 
 
 def damage(path: Path) -> str | None:
@@ -38,8 +38,8 @@ def damage(path: Path) -> str | None:
         with gzip.open(path, "rb") as file:
             while file.read(_AT_ONCE):
                 pass
-    except _DAMAGED as problem:
-        return _damaged(str(path), problem).strerror
+    except DAMAGE as problem:
+        return damaged(problem)
     except OSError as problem:
         return problem.strerror or str(problem)
     return None
@@ -49,7 +49,3 @@ def _refuse_empty(size: int) -> None:
     """Python takes no bytes at all for gzip of nothing."""
     if size == 0:
         raise EOFError("the file is empty")
-
-
-def _damaged(name: str, problem: Exception) -> OSError:
-    return OSError(errno.EIO, f"its gzip is damaged ({str(problem)[:80]})", name)

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from cds_hooks.cohort.results import beside
-from cds_hooks.cohort.scanning import quoted
+from cds_hooks.cohort.scanning import path_sql
 from cds_hooks.map_command import hint
 
 MOST_CODES = 25
@@ -69,13 +69,13 @@ def burden(results: Path, truth: Path | None = None) -> Burden:
     """Reads the results, the codes beside them, and a file of true grades. Raises duckdb.Error or OSError."""
     con = duckdb.connect(":memory:")
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"CREATE VIEW r AS SELECT * FROM read_parquet({quoted(str(results))})")
+    con.execute(f"CREATE VIEW r AS SELECT * FROM read_parquet({path_sql(results)})")
     days = _one(con, "SELECT count(DISTINCT struct_pack(p := patient, d := time::DATE)) FROM r WHERE applicable")
     hours = [h for (h,) in con.execute(_FIRST_CARD).fetchall()]
-    agreement = [_agreement(con, "charted by clinicians", _CHARTED)]
+    agreement = [_agreement(con, "charted by clinicians within an hour", _CHARTED)]
     if truth is not None:
-        con.execute(f"CREATE VIEW t AS SELECT * FROM read_csv({quoted(str(truth))}, header=true)")
-        agreement.append(_agreement(con, "known to be true", _TRUE))
+        con.execute(f"CREATE VIEW t AS SELECT * FROM read_csv({path_sql(truth)}, header=true)")
+        agreement.append(_agreement(con, "known to be true at the time", _TRUE))
     return Burden(
         rows=_one(con, "SELECT count(*) FROM r"),
         patients=_one(con, "SELECT count(DISTINCT patient) FROM r"),
@@ -107,7 +107,8 @@ FROM marked GROUP BY ALL ORDER BY count(*) DESC, topic, indicator"""
 _FIRST_CARD = """
 WITH sign AS (SELECT patient, exposure_started, min(time) AS first_sign FROM r WHERE applicable AND at_least >= 1 GROUP BY ALL),
      card AS (SELECT s.patient, s.exposure_started, s.first_sign, min(r.time) AS shown FROM sign s
-              LEFT JOIN r ON r.patient = s.patient AND r.time >= s.first_sign AND len(r.cards) > 0 GROUP BY ALL)
+              LEFT JOIN r ON r.patient = s.patient AND r.exposure_started IS NOT DISTINCT FROM s.exposure_started
+                AND r.time >= s.first_sign AND len(r.cards) > 0 GROUP BY ALL)
 SELECT epoch(shown - first_sign) / 3600 FROM card ORDER BY patient, exposure_started"""
 _CHARTED = """
 SELECT at_least, at_most, charted_grade AS other FROM r
@@ -137,7 +138,7 @@ def _agreement(con: duckdb.DuckDBPyConnection, name: str, query: str) -> Agreeme
         for low, other, count in con.execute(f"SELECT at_least, other, count(*) FROM ({query}) GROUP BY ALL").fetchall()
     }
     matrix = tuple(tuple(counted.get((low, other), 0) for other in GRADES) for low in GRADES)
-    excluded = _one(con, f"SELECT count(*) FROM ({query}) WHERE other NOT BETWEEN at_least AND at_most")
+    excluded = _one(con, f"SELECT count(*) FROM ({query}) WHERE other IN {GRADES} AND other NOT BETWEEN at_least AND at_most")
     return Agreement(name, matrix, weighted_kappa(matrix), excluded, sum(map(sum, matrix)))
 
 

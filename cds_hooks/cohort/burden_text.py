@@ -55,7 +55,7 @@ def early_said(found: Burden) -> str:
 def agreement_said(one: Agreement) -> str:
     """Kappa and what the interval leaves out."""
     if not one.pairs:
-        return f"No grade {one.name} within an hour of an evaluation."
+        return f"No grade from 0 to 4 {one.name} of an evaluation."
     kappa = "not defined" if one.kappa is None else f"{one.kappa:.3f}"
     return f"Quadratic weighted kappa {kappa}; {one.excluded} of {one.pairs} grades lie outside the computed interval."
 

@@ -19,7 +19,7 @@ import duckdb
 import msgspec
 
 from cds_hooks.cohort.grading import Grader, Lines, graded
-from cds_hooks.cohort.scanning import NOT_UTF8, TOO_LONG, kept_sql, lines_sql, quoted
+from cds_hooks.cohort.scanning import NOT_UTF8, TOO_LONG, kept_sql, lines_sql, path_sql, quoted
 from cds_hooks.cohort.work_folder import Failure, WorkFolder, put
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def stage(con: duckdb.DuckDBPyConnection, files: Sequence[Path], buckets: int, c
 def add_records(con: duckdb.DuckDBPyConnection, records: Path, buckets: int, to: Path) -> None:
     """Stages records that were taken out of bundles: patient, raw and url, one JSON a line."""
     shape = "{'patient': 'VARCHAR', 'raw': 'VARCHAR', 'url': 'VARCHAR'}"
-    names = quoted(str(records / "*.jsonl"))
+    names = path_sql(records, "*.jsonl")
     source = (
         f"SELECT (hash(patient) % {buckets})::INTEGER AS bucket, patient, raw, url "
         f"FROM read_json({names}, columns={shape}, format='newline_delimited', maximum_object_size=64000000)"
@@ -83,8 +83,8 @@ def _medications(con: duckdb.DuckDBPyConnection, to: Path) -> None:
     """Gives each patient the Medications its records refer to: a Bulk export keeps them in a file of their own."""
     if not any((to / "bucket=-3").glob("*.parquet")):
         return
-    every = quoted(str(to / "bucket=*" / "lines_*.parquet"))
-    listed = quoted(str(to / "bucket=-3" / "lines_*.parquet"))
+    every = path_sql(to, "bucket=*/lines_*.parquet")
+    listed = path_sql(to, "bucket=-3/lines_*.parquet")
     wanted = f"SELECT DISTINCT bucket, patient, medication FROM read_parquet({every}, hive_partitioning=true) WHERE bucket >= 0 AND medication <> ''"
     source = (
         "SELECT w.bucket, w.patient, m.raw, NULL::VARCHAR AS medication "
@@ -103,7 +103,7 @@ def patients_in(con: duckdb.DuckDBPyConnection, stage_folder: Path, buckets: Seq
     """How many patients each bucket holds."""
     if not buckets:
         return {}
-    every = quoted(str(stage_folder / "bucket=*" / "*.parquet"))
+    every = path_sql(stage_folder, "bucket=*/*.parquet")
     rows = con.execute(
         f"SELECT bucket, count(DISTINCT patient) FROM read_parquet({every}, hive_partitioning=true) WHERE bucket >= 0 GROUP BY bucket"
     ).fetchall()
@@ -164,7 +164,7 @@ def attempt(patient: str, lines: Lines, grader: Grader) -> tuple[list[bytes], Fa
 def _patients(reader: duckdb.DuckDBPyConnection, folder: WorkFolder, number: int) -> Iterator[tuple[str, Lines]]:
     staged = sorted((folder.stage / f"bucket={number}").glob("*.parquet"))
     url = "url" if any(path.name.startswith("bundles_") for path in staged) else "NULL"
-    files = ", ".join(quoted(str(path)) for path in staged)
+    files = ", ".join(path_sql(path) for path in staged)
     found = reader.execute(f"SELECT patient, encode(raw), {url} FROM read_parquet([{files}]) ORDER BY patient")
     for patient, rows in groupby(_fetched(found), key=lambda row: row[0]):
         yield patient, [(raw, url) for _, raw, url in rows]

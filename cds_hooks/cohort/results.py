@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from cds_hooks.cohort.scanning import quoted
+from cds_hooks.cohort.scanning import path_sql, quoted
 from cds_hooks.cohort.work_folder import WorkFolder
 
 COLUMNS = {
@@ -45,7 +45,7 @@ def write_results(con: duckdb.DuckDBPyConnection, folder: WorkFolder, results: P
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET preserve_insertion_order = true")
     parts = [path for path in sorted(folder.parts.glob("rows-*.jsonl")) if path.stat().st_size]
-    names = ", ".join(quoted(str(path)) for path in parts)
+    names = ", ".join(path_sql(path) for path in parts)
     shape = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in COLUMNS.items())
     source = f"read_json([{names}], columns={{{shape}}}, format='newline_delimited', maximum_object_size=64000000)"
     if not parts:
@@ -56,7 +56,7 @@ def write_results(con: duckdb.DuckDBPyConnection, folder: WorkFolder, results: P
         f'COPY (SELECT * FROM {source} ORDER BY patient, time, "order") TO {quoted(str(passing))} (FORMAT parquet, COMPRESSION zstd)'
     )
     passing.replace(results)
-    ((rows, patients),) = con.execute(f"SELECT count(*), count(DISTINCT patient) FROM read_parquet({quoted(str(results))})").fetchall()
+    ((rows, patients),) = con.execute(f"SELECT count(*), count(DISTINCT patient) FROM read_parquet({path_sql(results)})").fetchall()
     return rows, patients
 
 
@@ -66,9 +66,9 @@ def write_codes(con: duckdb.DuckDBPyConnection, folder: WorkFolder, to: Path) ->
     counted = folder.stage / "codes.jsonl"
     shape = "{'kind': 'VARCHAR', 'system': 'VARCHAR', 'code': 'VARCHAR', 'display': 'VARCHAR', 'count': 'BIGINT'}"
     if counted.exists() and counted.stat().st_size:
-        source = f"SELECT * FROM read_json({quoted(str(counted))}, columns={shape}, format='newline_delimited')"
+        source = f"SELECT * FROM read_json({path_sql(counted)}, columns={shape}, format='newline_delimited')"
     elif unread:
-        names = ", ".join(quoted(str(path)) for path in unread)
+        names = ", ".join(path_sql(path) for path in unread)
         told = f"SELECT json_extract_string(raw, ['/kind', '/system', '/code', '/display']) AS x FROM read_parquet([{names}])"
         source = f"SELECT x[1] AS kind, x[2] AS system, x[3] AS code, min(x[4]) AS display, count(*) AS count FROM ({told}) GROUP BY ALL"
     else:

@@ -6,7 +6,6 @@ import csv
 import errno
 import gzip
 import json
-import shutil
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ import msgspec
 from cds_hooks.cohort import bundles, duckdb_engine
 from cds_hooks.cohort.grading import Grader
 from cds_hooks.cohort.results import beside, write_codes, write_results
-from cds_hooks.cohort.scanning import DamagedExport, bad_lines, files_of, quoted
+from cds_hooks.cohort.scanning import DamagedExport, bad_lines, files_of, path_sql
 from cds_hooks.cohort.work_folder import Failure, WorkFolder, fingerprint, put
 from cds_hooks.files import damage
 from fhir_mappers.codes import load_terminology
@@ -61,8 +60,8 @@ class Task:
 
 def run(task: Task, told: Told) -> Outcome:
     """Runs or resumes. Raises NoExport, DamagedExport, OSError and duckdb.Error when files cannot be read or written."""
-    lines, files = files_of(task.export)
     folder = work_folder(task)
+    lines, files = files_of(task.export, (folder.folder, beside(task.results, "run.json")))
     with folder.alone():
         return _run(task, folder, lines, files, told)
 
@@ -81,8 +80,9 @@ def _run(task: Task, folder: WorkFolder, lines: Sequence[Path], files: Sequence[
         began = time.perf_counter()
         staged = folder.done("stage")
         if not staged.exists():
-            clear(folder)
-            put(folder.failures(0), map(msgspec.json.encode, _stage(task, pool, con, folder, lines, files, told)))
+            _refuse_damaged(pool, lines, told)
+            folder.empty()
+            put(folder.failures(0), map(msgspec.json.encode, _stage(task, con, folder, lines, files, told)))
             staged.touch()
         outcome.seconds["scan"] = time.perf_counter() - began
         began = time.perf_counter()
@@ -111,33 +111,19 @@ def _processes(task: Task, folder: WorkFolder) -> ProcessPoolExecutor:
     return pool
 
 
-def clear(folder: WorkFolder) -> None:
-    """Takes away what a scan that was killed left behind."""
-    for one in (folder.stage, folder.parts, folder.spill):
-        shutil.rmtree(one, ignore_errors=True)
-        one.mkdir(parents=True)
-
-
 def _stage(
-    task: Task,
-    pool: ProcessPoolExecutor,
-    con: duckdb.DuckDBPyConnection,
-    folder: WorkFolder,
-    lines: Sequence[Path],
-    files: Sequence[Path],
-    told: Told,
+    task: Task, con: duckdb.DuckDBPyConnection, folder: WorkFolder, lines: Sequence[Path], files: Sequence[Path], told: Told
 ) -> list[Failure]:
     codes = task.grader.site.codes or load_terminology()
     buckets = duckdb_engine.buckets_for([*lines, *files], task.jobs)
     if not lines:
         return _stage_bundles(con, folder, files, buckets, told)
-    _refuse_damaged(pool, lines, told)
     watching(con, told, lambda: duckdb_engine.stage(con, lines, buckets, codes, folder.stage))
     failures = duckdb_engine.rejected(con)
     listed = folder.stage / "bucket=-2"
     if listed.exists():
         about = "json_extract_string(raw, ['/file', '/md5', '/id', '/reason'])"
-        failures += _numbered([row for (row,) in con.execute(f"SELECT {about} FROM read_parquet({quoted(str(listed / '*.parquet'))})").fetchall()])
+        failures += _numbered([row for (row,) in con.execute(f"SELECT {about} FROM read_parquet({path_sql(listed, '*.parquet')})").fetchall()])
     return failures
 
 

@@ -8,9 +8,11 @@ asks a person; every patient, form and undecided shape is kept.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from fhir_mappers.codes import Terminology
 
@@ -48,12 +50,16 @@ class DamagedExport(Exception):  # noqa: N818 - says what the user gave
     """Files that cannot be read to their end, a line each. Without them charts would be short and nothing would say so."""
 
 
-def files_of(export: Path) -> tuple[list[Path], list[Path]]:
-    """The NDJSON files of a folder, else its bundles; both sorted. Raises NoExport."""
+def files_of(export: Path, own: Collection[Path] = ()) -> tuple[list[Path], list[Path]]:
+    """The NDJSON files of a folder, else its bundles; both sorted. `own` are files and folders of the run itself.
+
+    Links to folders are not followed. Raises NoExport; OSError for a folder that may not be read: its files would
+    be missing without a word.
+    """
     if export.is_file():
         found = [export]
     elif export.is_dir():
-        found = sorted(path for path in export.rglob("*") if path.is_file())
+        found = sorted(_below(export, own))
     else:
         raise NoExport(f"{export}: no such folder; a folder of NDJSON or of bundles was expected")
     lines = [path for path in found if path.name.endswith(SUFFIXES)]
@@ -61,6 +67,16 @@ def files_of(export: Path) -> tuple[list[Path], list[Path]]:
     if not lines and not bundles:
         raise NoExport(f"{export}: holds no *.ndjson or *.json (or either with .gz); an export was expected")
     return lines, bundles
+
+
+def _below(export: Path, own: Collection[Path]) -> Iterator[Path]:
+    for name, folders, files in os.walk(export, onerror=_refuse):
+        folders[:] = [one for one in folders if Path(name, one) not in own]
+        yield from (path for one in files if (path := Path(name, one)) not in own and path.is_file())
+
+
+def _refuse(problem: OSError) -> NoReturn:
+    raise problem
 
 
 def known_codes(codes: Terminology) -> frozenset[str]:
@@ -80,11 +96,29 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def path_sql(path: Path, pattern: str = "") -> str:
+    """A path as an SQL literal that means just this path: DuckDB takes *, ? and [ in it for a pattern.
+
+    `pattern` is meant as one, and stands below the path.
+    """
+    literal = re.sub(r"([*?[])", r"[\1]", str(path))
+    return quoted(f"{literal}/{pattern}" if pattern else literal)
+
+
 def lines_sql(files: Sequence[Path]) -> str:
-    """The lines of files as they stand, with their file; a line that is no UTF-8 goes to the rejected ones."""
-    names = ", ".join(quoted(str(path)) for path in files)
+    """The lines of files as they stand, with their file; a line that is no UTF-8 goes to the rejected ones.
+
+    The compression is said: DuckDB guesses it by the name, and what stands behind a ? is no part of it for it.
+    """
+    kinds = {"none": [f for f in files if f.suffix != ".gz"], "gzip": [f for f in files if f.suffix == ".gz"]}
+    reads = [_read_lines(found, compression) for compression, found in kinds.items() if found]
+    return reads[0] if len(reads) == 1 else f"(SELECT * FROM {reads[0]} UNION ALL SELECT * FROM {reads[1]})"
+
+
+def _read_lines(files: Sequence[Path], compression: str) -> str:
+    names = ", ".join(path_sql(path) for path in files)
     return (
-        f"read_csv([{names}], delim='\\x01', quote='', escape='', header=false, columns={{'line': 'VARCHAR'}}, "
+        f"read_csv([{names}], delim='\\x01', quote='', escape='', header=false, columns={{'line': 'VARCHAR'}}, compression='{compression}', "
         f"auto_detect=false, strict_mode=false, max_line_size={LONGEST_LINE}, buffer_size={2 * LONGEST_LINE}, filename=true, ignore_errors=true, "
         "store_rejects=true, rejects_limit=0)"
     )

@@ -77,14 +77,17 @@ class WorkFolder:
         mark = self.folder / "asked"
         same = resume and mark.is_file() and mark.read_text(encoding="ascii") == asked
         if not same:
-            for one in (self.stage, self.parts, self.spill):
-                shutil.rmtree(one, ignore_errors=True)
             for done in self.folder.glob("*.done"):
                 done.unlink()
-        for one in (self.stage, self.parts, self.spill):
-            one.mkdir(parents=True, exist_ok=True)
+            self.empty()
         mark.write_text(asked, encoding="ascii")
         return same
+
+    def empty(self) -> None:
+        """Takes away what another run, or a scan that was killed, left behind."""
+        for one in (self.stage, self.parts, self.spill):
+            shutil.rmtree(one, ignore_errors=True)
+            one.mkdir(parents=True)
 
     def done(self, name: str) -> Path:
         """The mark of a finished step."""

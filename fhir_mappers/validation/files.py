@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import IO, Any, cast
 
+from fhir_mappers.gzipped import DAMAGE, damaged
 from fhir_mappers.validation.issues import SEVERITIES, Issue, Severity, operation_outcome, warning
 from fhir_mappers.validation.parsing import BOM, parse
 from fhir_mappers.validation.validating import Fitness, validate_resource
@@ -100,8 +100,8 @@ def _guarded(outcome: FileOutcome, pieces: Iterator[_Piece], fitness: Fitness | 
             outcome.resources += 1
             issues = validate_resource(data, fitness=fitness if line is None else None).issues
             outcome.add(issues if line is None else [issue.on_line(line) for issue in issues])
-    except (gzip.BadGzipFile, EOFError, zlib.error) as e:
-        outcome.add([Issue("fatal", "structure", "", f"the gzip stream is broken: {type(e).__name__}")])
+    except DAMAGE as problem:
+        outcome.add([Issue("fatal", "structure", "", damaged(problem))])
     if not outcome.resources and outcome.valid:
         outcome.add([warning("informational", "", "no resource in this file")])
 

@@ -332,6 +332,24 @@ def test_a_chart_as_it_stood_knows_nothing_of_later(ward: Path) -> None:
     assert graded(patient[8:], [(line.encode(), None) for line in earlier], grader) == whole[: len(whole) // 2 + 1]
 
 
+def test_a_first_card_is_of_its_course_and_only_grades_of_the_table_are_compared(tmp_path: Path) -> None:
+    day = "2026-01-{:02d}T08:00:00Z"
+    sql = []
+    for start, at, cards in ((1, 2, 0), (15, 16, 1)):
+        card = "{'topic': 't', 'row': 'r', 'indicator': 'warning'}" if cards else ""
+        sql.append(
+            f"SELECT 'p' AS patient, '{day.format(at)}'::TIMESTAMPTZ AS time, 'assessment' AS trigger, true AS applicable, '{day.format(start)}'::TIMESTAMPTZ AS exposure_started, "
+            f"1 AS at_least, 1 AS at_most, NULL::TINYINT AS charted_grade, NULL::TIMESTAMPTZ AS charted_time, ['ice'] AS assessed, ['ice'] AS fresh, []::VARCHAR[] AS unassessed, "
+            f"[{card}]::STRUCT(topic VARCHAR, \"row\" VARCHAR, indicator VARCHAR)[] AS cards"
+        )
+    duckdb.sql(f"COPY ({' UNION ALL '.join(sql)}) TO '{tmp_path / 'r.parquet'}' (FORMAT parquet)")
+    truth = tmp_path / "truth.csv"
+    truth.write_text(f"patient,time,grade\np,{day.format(2)},5\np,{day.format(16)},3\n", encoding="utf-8")
+    found = burden(tmp_path / "r.parquet", truth)
+    assert (found.hours_to_card, found.never_shown) == ((0.0,), 1)
+    assert [(one.pairs, one.excluded) for one in found.agreement] == [(0, 0), (1, 1)]
+
+
 def test_kappa_is_cohens() -> None:
     assert weighted_kappa([[10, 0], [0, 10]]) == 1
     assert weighted_kappa([[5, 5], [5, 5]]) == 0
@@ -417,6 +435,47 @@ def test_a_bundle_file_that_is_none_is_counted(tmp_path: Path) -> None:
         (failure,) = bundles.unbundle(tmp_path / name, tmp_path / "to.jsonl")
         assert failure.file == str(tmp_path / name)
         assert problem in failure.reason
+
+
+@pytest.mark.parametrize("name", ["year[2025]", "a*b?", "it's [1]"])
+def test_a_path_means_itself_whatever_its_characters(ward: Path, results: Path, tmp_path: Path, name: str) -> None:
+    """DuckDB takes *, ? and [ for a pattern: another folder was graded, and said so nowhere."""
+    for twin in ("year2", "axbx", "it's 1"):
+        (tmp_path / twin / "0").mkdir(parents=True)
+        (tmp_path / twin / "0" / "Observation.000.ndjson").write_text('{"resourceType":"Patient","id":"of-another"}\n', encoding="utf-8")
+        (tmp_path / f"{twin}.parquet").write_bytes(b"another")
+    cut(ward, tmp_path / name, 5, 3)
+    out = tmp_path / f"{name}.parquet"
+    graded_cohort(tmp_path / name, out)
+    assert burden(out).rows == len(rows(results))
+    out.rename(tmp_path / "plain.parquet")
+    assert rows(tmp_path / "plain.parquet") == rows(results)
+
+
+def test_a_folder_that_may_not_be_read_is_said(ward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read all, so that the refusal is made here."""
+    cut(ward, tmp_path / "export" / "a", 2, 1)
+    (tmp_path / "export" / "b").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(PermissionError, match="b"):
+        graded_cohort(tmp_path / "export", tmp_path / "r.parquet")
+
+
+def test_results_may_lie_in_the_export(ward: Path, results: Path, tmp_path: Path) -> None:
+    """What a killed run left there is no data."""
+    cut(ward, tmp_path, 3, 1)
+    left = tmp_path / "r.parquet.work" / "parts"
+    left.mkdir(parents=True)
+    (left / "failures-000001.jsonl").write_text('{"no": "resource"}\n', encoding="utf-8")
+    assert graded_cohort(tmp_path, tmp_path / "r.parquet").failures == 0
+    assert rows(tmp_path / "r.parquet") == rows(results)
 
 
 def test_an_export_that_is_not_there_is_said(tmp_path: Path) -> None:
