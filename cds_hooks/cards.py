@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 from cds_hooks import wording
 from cds_hooks.check_wording import check_detail, check_summary, not_checked
 from cds_hooks.overrides import override_reasons
+from cds_hooks.services import REQUIRED
 from cds_hooks.suggesting import Suggesting, once
 from fhir_mappers.issues import MappingIssue
 from fhir_mappers.resources_out import NO_CODES, SiteCodes
@@ -24,6 +25,7 @@ from rules.recommending import Advice
 TOPIC_SYSTEM = "http://fhir.org/guides/icans-cds/CodeSystem/card-topic"
 URGENCY = {"critical": 0, "warning": 1, "info": 2}
 _MOST_LINKS = 5
+_NEEDED = frozenset({*REQUIRED, "draftOrders"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ def cards(
     found: list[dict[str, Any]] = []
     for advice in assessment.advice:
         found += _of_protocol(desk, advice)
-    if not found and _could_matter(assessment, issues):
-        found.append(_unevaluated(desk))
+    if not found:
+        found = unevaluated(decision_id, assessment, issues, knowledge)
     return once(sorted(found, key=lambda card: URGENCY[card["indicator"]]))
 
 
@@ -85,22 +87,28 @@ def _joining(topic: str, checks: Sequence[DraftCheck]) -> list[tuple[DraftCheck,
 
 
 def _could_matter(assessment: Assessment, issues: Sequence[MappingIssue]) -> bool:
-    """Whether a record that could not be used may have changed the answer: then silence would be a lie.
+    """Whether what could not be had or used may have changed the answer: then silence would be a lie.
 
-    A patient at risk: any record of a domain. Any other: an ICE score, an ICANS diagnosis, or a product
-    named in words only.
+    Required data of which a part is missing: always. A patient at risk: any record of a domain. Any other: an
+    ICE score, an ICANS diagnosis, or a product that cannot be read for certain.
     """
     if assessment.snapshot.deceased:
         return False
+    if assessment.snapshot.unread & _NEEDED:
+        return True
     return any(i.domain is not None and (assessment.applicable or i.domain in ("ice", "icans", "exposure")) for i in issues)
 
 
-def _unevaluated(desk: _Desk) -> dict[str, Any]:
-    """The card that says what could not be evaluated, when there is nothing else to say (H23)."""
-    protocol = desk.knowledge.protocols[0]
+def unevaluated(
+    decision_id: UUID, assessment: Assessment, issues: Sequence[MappingIssue], knowledge: Knowledge
+) -> list[dict[str, Any]]:
+    """The card that says what could not be evaluated, when there is nothing else to say (H23); none when nothing is lost."""
+    if not _could_matter(assessment, issues):
+        return []
+    protocol = knowledge.protocols[0]
     summary = "ICANS could not be fully evaluated: records of this patient could not be used"
-    detail = wording.detail(desk.assessment, (), desk.issues, desk.knowledge, full=True)
-    return _made(desk, protocol, Topic("evaluation", "Evaluation"), "info", summary, detail, ())
+    detail = wording.detail(assessment, (), issues, knowledge, full=True)
+    return [_made(decision_id, knowledge, protocol, Topic("evaluation", "Evaluation"), "info", summary, detail, ())]
 
 
 def _card(
@@ -124,7 +132,7 @@ def _card(
         said = f"{said}\n\n{lesser}"
     worst = min((row, *joined), key=_urgency)
     summary = wording.summary(row if worst.indicator == row.indicator else worst, desk.assessment)
-    card = _made(desk, advice.protocol, topic, worst.indicator or "info", summary, said, [*rows, *joined])
+    card = _made(desk.decision_id, desk.knowledge, advice.protocol, topic, worst.indicator or "info", summary, said, [*rows, *joined])
     offered = [*desk.suggest.of_row(row, drugs=not named), *desk.suggest.of_checks([check for check, _ in joining], {r.topic for r in joined})]
     return _with(card, offered, alternatives=len(row.therapies) > 1)
 
@@ -141,7 +149,8 @@ def _check_card(desk: _Desk, topic: Topic, checks: Sequence[DraftCheck]) -> dict
     detail = check_detail(desk.assessment, topic, checks, desk.knowledge)
     missing = not_checked(checks)
     card = _made(
-        desk,
+        desk.decision_id,
+        desk.knowledge,
         checks[0].protocol,
         topic,
         rows[0].indicator or "info",
@@ -153,10 +162,17 @@ def _check_card(desk: _Desk, topic: Topic, checks: Sequence[DraftCheck]) -> dict
 
 
 def _made(
-    desk: _Desk, protocol: Protocol, topic: Topic, indicator: str, summary: str, detail: str, rows: Sequence[Row]
+    decision_id: UUID,
+    knowledge: Knowledge,
+    protocol: Protocol,
+    topic: Topic,
+    indicator: str,
+    summary: str,
+    detail: str,
+    rows: Sequence[Row],
 ) -> dict[str, Any]:
     card = {
-        "uuid": str(uuid5(desk.decision_id, f"{protocol.ref.id}/{topic.id}")),
+        "uuid": str(uuid5(decision_id, f"{protocol.ref.id}/{topic.id}")),
         "summary": summary,
         "indicator": indicator,
         "detail": detail,
@@ -167,7 +183,7 @@ def _made(
         },
         "overrideReasons": override_reasons(topic.id),
     }
-    links = _links(rows, desk.knowledge)
+    links = _links(rows, knowledge)
     return {**card, "links": links} if links else card
 
 

@@ -183,12 +183,12 @@ def doctor() -> None:
 def _reading(as_of: str | None) -> tuple[datetime | None, Knowledge, Site]:
     """The instant asked for, the knowledge and how records are read, by the settings. Exits with 2 when one is wrong."""
     from cds_hooks import settings
-    from fhir_mappers.elements import Unreadable, exact_time
+    from fhir_mappers.elements import Unreadable, evaluation_time
     from rules import KnowledgeError, load_knowledge
 
     try:
         chosen = settings.load()
-        at = exact_time(as_of, chosen.zone) if as_of else None
+        at = evaluation_time(as_of, chosen.zone) if as_of else None
         return at, load_knowledge(chosen.protocol, allow_draft=chosen.demo), settings.site(chosen)
     except (settings.SettingsError, KnowledgeError) as error:
         raise _stop(str(error), code=2) from None

@@ -60,11 +60,13 @@ def decide(
     everything = (*notes, *records.issues, *reading.issues)
     issues = tuple(issue for issue in everything if not issue.used)
     assessment = assess(reading.snapshot, knowledge)
+    unusable = {issue.evidence for issue in issues}
+    encounter = None if f"Encounter/{request.encounter_id}" in unusable else request.encounter_id  # no draft names another's
     if request.hook == "patient-view":
         found = status_cards(decision_id, assessment, issues, knowledge)
     else:
         found = cards(
-            decision_id, assessment, issues, reading.orders, request.patient_id, request.encounter_id, knowledge, site.orders
+            decision_id, assessment, issues, reading.orders, request.patient_id, encounter, knowledge, site.orders
         )
     found = linked(found, site.smart_launch, decision_id)
     record = report(assessment, everything, knowledge, request.patient_id, site.codes.site_maps if site.codes else ())

@@ -22,7 +22,7 @@ from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import OPTIONAL, Records, bounded, gather
 from cds_hooks.refusal import Refusal
 from fhir_mappers.codes import load_terminology
-from fhir_mappers.elements import Unreadable, exact_time
+from fhir_mappers.elements import Unreadable, evaluation_time
 from fhir_mappers.reading import Given, read, unwrap
 from fhir_mappers.site import ANYWHERE, Site
 from fhir_mappers.views import MedicationRequest, Patient
@@ -205,11 +205,11 @@ def _patient(given: Sequence[Given]) -> str:
 
 
 def moment(text: str, zone: tzinfo | None) -> datetime:
-    """An exact time as given by a user or a Bundle. Raises Refusal."""
+    """An instant to evaluate at, as a user or a Bundle gives it. Raises Refusal."""
     try:
-        return exact_time(text, zone)
+        return evaluation_time(text, zone)
     except Unreadable:
-        text = "The time of the evaluation is not an exact time with its offset, such as 2026-11-22T08:00:00Z."
+        text = "The time of the evaluation is not an exact time with its offset from 1900 to 2199, such as 2026-11-22T08:00:00Z."
         raise Refusal(400, "value", text) from None
 
 

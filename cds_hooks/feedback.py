@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from cds_hooks import strict_json
+from cds_hooks.hook_request import MAX_TEXT
 from cds_hooks.refusal import Refusal
 
 OUTCOMES = ("accepted", "overridden")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
 
+MAX_ITEMS = 10_000
 Item = dict[str, Any]
 
 
@@ -32,6 +34,8 @@ def parse(body: bytes) -> list[Item]:
     raws = strict_json.value(raw, list[msgspec.Raw], "feedback", "a list of items")
     if not raws:
         raise Refusal(400, "value", "feedback is empty; it must hold at least one item.", "feedback")
+    if len(raws) > MAX_ITEMS:
+        raise Refusal(413, "too-costly", f"feedback holds {len(raws)} items; at most {MAX_ITEMS} are taken at once.", "feedback")
     return [_item(raw, f"feedback[{index}]") for index, raw in enumerate(raws)]
 
 
@@ -57,6 +61,8 @@ def _text(item: Mapping[str, Any], name: str, place: str) -> str:
         )
     if not isinstance(text, str) or not text.strip():
         raise _wrong(f"{place}.{name}", "a non-empty string")
+    if len(text) > MAX_TEXT:
+        raise Refusal(400, "too-long", f"{place}.{name} is longer than {MAX_TEXT} characters.", f"{place}.{name}")
     return text
 
 

@@ -61,7 +61,8 @@ def _asked(body: bytes, settings: Settings) -> tuple[bytes, datetime | None]:
         return body, None
     given = strict_json.value(members.get("parameter", b"[]"), list[dict[str, Any]], "parameter", "a list of parameters")
     bundles = [p["resource"] for p in given if isinstance(p.get("resource"), dict)]
-    times = [p["valueDateTime"] for p in given if p.get("name") == "asOf" and isinstance(p.get("valueDateTime"), str)]
+    asked = (p.get("valueDateTime", p.get("valueInstant")) for p in given if p.get("name") == "asOf")
+    times = [text for text in asked if isinstance(text, str)]
     if len(bundles) != 1:
         found = f"{len(bundles)} resources"
         raise Refusal(400, "required", f"Parameters holds {found}; one parameter with a Bundle was expected.", "parameter")

@@ -62,6 +62,8 @@ def gather(request: HookRequest) -> Records:
     if refused:
         raise Refusal(412, "not-found", _needed(refused), f"prefetch.{refused[0][0]}")
     drafts = unwrap(request.draft_orders or b"[]", "context.draftOrders")
+    if drafts.incomplete:
+        unread.add("draftOrders")
     failed = tuple(sorted(unread & request.prefetch.keys()))
     return bounded(
         Records(tuple(given), tuple(drafts.given), tuple(issues + drafts.issues), frozenset(unread), failed)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from cds_hooks import wording
-from cds_hooks.cards import TOPIC_SYSTEM
+from cds_hooks.cards import TOPIC_SYSTEM, unevaluated
 from fhir_mappers.issues import MappingIssue
 from rules.assessing import Assessment, Knowledge
 from rules.snapshot import Domain
@@ -20,9 +20,12 @@ NOT_A_MONITOR = "This was computed when the chart was opened. The service speaks
 def status_cards(
     decision_id: UUID, assessment: Assessment, issues: Sequence[MappingIssue], knowledge: Knowledge
 ) -> list[dict[str, Any]]:
-    """One card for a patient at risk with something to say; none at grade 0 with everything current."""
+    """One card for a patient at risk with something to say; none at grade 0 with everything current.
+
+    Nothing to say is said only when nothing was lost: else the card that tells what could not be evaluated.
+    """
     if not assessment.applicable or assessment.snapshot.deceased or _quiet(assessment):
-        return []
+        return unevaluated(decision_id, assessment, issues, knowledge)
     protocol = knowledge.protocols[0]
     rows = assessment.advice[0].rows
     due = _due(assessment)

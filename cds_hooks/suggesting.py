@@ -11,7 +11,9 @@ from fhir_mappers.requests_out import offered
 from fhir_mappers.resources_out import SiteCodes, corrected_order, proposed_order, with_status
 from rules.assessing import Assessment
 from rules.checking_drafts import Corrected, DraftCheck
+from rules.facts import STOPPING
 from rules.protocol import Row
+from rules.snapshot import Order
 
 _ACTS = {
     "withhold": ("on-hold", "Hold blinatumomab (order); stop the pump at the bedside"),
@@ -59,7 +61,7 @@ class Suggesting:
 
     def _correction(self, corrected: Corrected) -> dict[str, Any] | None:
         order = corrected.order
-        if not _has_id(order.evidence):
+        if not self._can_name(order):
             return None
         if corrected.dose is None:
             action: dict[str, Any] = {
@@ -102,8 +104,10 @@ class Suggesting:
         found: list[dict[str, Any]] = []
         for order in self.assessment.snapshot.orders:
             number = first + len(found)
-            if order.substance != exposure.substance or not _has_id(order.evidence):
+            if order.substance != exposure.substance or not self._can_name(order):
                 continue
+            if order.draft and order.status in STOPPING:
+                continue  # it is the stop itself that is being signed
             if order.draft:
                 action: dict[str, Any] = {
                     "type": "delete",
@@ -118,16 +122,15 @@ class Suggesting:
                 found.append(self._suggestion(row, number, label, carried, action))
         return found
 
+    def _can_name(self, order: Order) -> bool:
+        """Whether an action can name this order and no other: by its type and an id that stands for one content."""
+        return order.evidence.startswith("MedicationRequest/") and order.evidence in self.orders
+
     def _suggestion(
         self, row: Row, name: int | str, label: str, recommended: bool, action: dict[str, Any]
     ) -> dict[str, Any]:
         identity = str(uuid5(self.decision_id, f"{row.id}/{name}"))
         return {"label": label, "uuid": identity, "isRecommended": recommended, "actions": [action]}
-
-
-def _has_id(evidence: str) -> bool:
-    """Whether a record can be named in an action: by its type and id."""
-    return evidence.startswith("MedicationRequest/")
 
 
 def once(cards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

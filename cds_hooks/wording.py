@@ -276,6 +276,8 @@ def _baseline(assessment: Assessment) -> list[str]:
 def crs_said(assessment: Assessment) -> str:
     """CRS in one phrase; not measured is never "none"."""
     found = assessment.crs
+    if found.state == "without-fever":
+        return "CRS: hypotension or hypoxia, no fever found"
     if found.state == "unknown":
         return "CRS: not assessable"
     if found.state in ("none", "masked"):
@@ -365,7 +367,7 @@ def _given(assessment: Assessment, evidence: str) -> str:
 def _not_read(assessment: Assessment, issues: Sequence[MappingIssue]) -> str:
     sentences = []
     if assessment.snapshot.unread:
-        sentences.append(f"Not provided by the EHR: {', '.join(sorted(assessment.snapshot.unread))}.")
+        sentences.append(f"Not provided by the EHR: {', '.join(escaped(key, 40) for key in sorted(assessment.snapshot.unread))}.")
     shown = [f"{escaped(i.evidence, 80)}: {escaped(i.problem, 160)}" for i in _by_weight(issues)[:5]]
     if shown:
         more = f"; and {len(issues) - 5} more" if len(issues) > 5 else ""

@@ -32,13 +32,14 @@ class UnknownDrug(Unreadable):
         self.named = named
 
 
-def unusable(evidence: str, what: str, problem: Unreadable, chart: Chart) -> MappingIssue:
+def unusable(evidence: str, what: str, problem: Unreadable, chart: Chart, known: Substance | None) -> MappingIssue:
     """The issue of a medication record: it carries the drug that its text names where no code does.
 
-    A text that names an immune effector therapy could be an exposure: it is never read as one, and never silent.
+    An immune effector therapy, `known` by its code or named by its text, could be an exposure: it is never read as
+    one, and never silent.
     """
     named = problem.named if isinstance(problem, UnknownDrug) else None
-    exposing = chart.codes.classes.get(named or "") in EFFECTOR_CLASSES
+    exposing = (known.drug_class if known else chart.codes.classes.get(named or "")) in EFFECTOR_CLASSES
     return MappingIssue(evidence, f"{what}: {problem}", "exposure" if exposing else None, named)
 
 

@@ -27,7 +27,10 @@ class Unreadable(Exception):  # noqa: N818 - a value for the caller, not a failu
     """An element that cannot be used: the message says what was found and what was expected."""
 
 
-_USUAL = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+EARLIEST_YEAR = 1900
+"""Our own limit: a time before it is what a system writes for "not set" (year 1 in .NET), and arithmetic ends near year 1."""
+LATEST_YEAR = 2199
+_USUAL = re.compile(r"(?:19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @lru_cache(maxsize=4096)
@@ -50,6 +53,7 @@ def exact_time(text: str, zone: tzinfo | None = None) -> datetime:
     try:
         moment = datetime.fromisoformat(f"{minutes}{seconds or ':00'}{(fraction or '')[:7]}{offset or ''}")
         moment.astimezone(UTC)  # at the ends of time an offset may lead beyond
+        _not_too_early(moment.year)
     except (ValueError, OverflowError) as problem:
         raise Unreadable(f"time {text[:40]!r} does not exist ({problem})") from None
     if offset is not None:
@@ -57,6 +61,14 @@ def exact_time(text: str, zone: tzinfo | None = None) -> datetime:
     if zone is None:
         raise Unreadable(f"time {text[:40]!r} has no offset from UTC and no zone is set for this site")
     return moment.replace(tzinfo=zone)
+
+
+def evaluation_time(text: str, zone: tzinfo | None = None) -> datetime:
+    """An instant to evaluate at. Raises Unreadable: as exact_time does, and for "for ever" (year 9999)."""
+    moment = exact_time(text, zone)
+    if moment.year > LATEST_YEAR:
+        raise Unreadable(f"time {text[:40]!r} is after {LATEST_YEAR}: no instant to evaluate at")
+    return moment
 
 
 def whole_day(text: str, zone: tzinfo | None = None) -> tuple[datetime, datetime]:
@@ -69,14 +81,18 @@ def whole_day(text: str, zone: tzinfo | None = None) -> tuple[datetime, datetime
         return moment, moment
     try:
         day = date.fromisoformat(text)
+        _not_too_early(day.year)
         start = datetime(day.year, day.month, day.day, tzinfo=zone or UTC)
         start.astimezone(UTC)
         end = start + timedelta(days=1) - timedelta(seconds=1)
+        return (start, end) if zone is not None else (start - timedelta(hours=14), end + timedelta(hours=12))
     except (ValueError, OverflowError) as problem:
         raise Unreadable(f"date {text!r} does not exist ({problem})") from None
-    if zone is not None:
-        return start, end
-    return start - timedelta(hours=14), end + timedelta(hours=12)
+
+
+def _not_too_early(year: int) -> None:
+    if year < EARLIEST_YEAR:
+        raise ValueError(f"before {EARLIEST_YEAR}: no time was set")
 
 
 def effective_time(observation: Observation, zone: tzinfo | None = None) -> datetime:

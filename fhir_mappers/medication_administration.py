@@ -22,13 +22,14 @@ def administration(
     status = (record.status or "").strip()
     if status in _NOT_GIVEN:
         return None
+    substance = None
     try:
         substance = drug(record, chart)
         if status not in _GIVEN:
             raise Unreadable(f"status {status[:24]!r}; in-progress, on-hold, completed or stopped was expected")
         start, end, lasts = _times(record, chart)
     except Unreadable as problem:
-        return unusable(evidence, "administration", problem, chart)
+        return unusable(evidence, "administration", problem, chart, substance)
     dose, unit = given_dose(record.dosage, chart)
     return Administration(
         substance=substance.name,

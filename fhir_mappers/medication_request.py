@@ -14,6 +14,7 @@ from rules.snapshot import Order
 
 _ORDERS = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
 _HOURS = {"s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0, "wk": 168.0}
+_LONGEST_HOURS = 366 * 24.0
 _CODED_HOURS = {"Q1H": 1, "Q2H": 2, "Q3H": 3, "Q4H": 4, "Q6H": 6, "Q8H": 8, "Q12H": 12, "Q24H": 24}
 _CODED_HOURS |= {"QID": 6, "TID": 8, "BID": 12, "QD": 24}
 """HL7 v3 GTSAbbreviation codes of Timing.code that name an interval, in hours."""
@@ -29,11 +30,12 @@ def order(record: MedicationRequest, evidence: str, chart: Chart, draft: bool) -
         return None
     if not draft and (status != "active" or (record.intent or "").strip() not in _ORDERS):
         return None
+    substance = None
     try:
         substance = drug(record, chart)
         authored = whole_day(record.authoredOn, chart.zone)[1] if record.authoredOn else None
     except Unreadable as problem:
-        return unusable(evidence, "draft order" if draft else "active order", problem, chart)
+        return unusable(evidence, "draft order" if draft else "active order", problem, chart, substance)
     instructions = record.dosageInstruction or (DosageInstruction(),)
     instruction = instructions[0]
     several = draft and len(instructions) > 1  # what they add up to is not known
@@ -63,11 +65,12 @@ def _route(instruction: DosageInstruction, form: str, chart: Chart) -> str | Non
 
 
 def interval(timing: Timing | None) -> float | None:
-    """Hours between doses; None when the timing does not say."""
+    """Hours between doses; None when the timing does not say, or says what is no dosing interval (over a year)."""
     if timing is None:
         return None
     repeat = timing.repeat
     if repeat is not None and repeat.period and repeat.periodUnit in _HOURS:
-        return repeat.period * _HOURS[repeat.periodUnit] / max(repeat.frequency or 1, 1)
+        hours = repeat.period * _HOURS[repeat.periodUnit] / max(repeat.frequency or 1, 1)
+        return hours if 0 < hours <= _LONGEST_HOURS else None
     named = [c.code for c in timing.code.codings()] if timing.code is not None else []
     return next((float(_CODED_HOURS[code]) for code in named if code in _CODED_HOURS), None)

@@ -29,8 +29,13 @@ class _Search(Struct, gc=False):
     mode: str | None = None
 
 
+class _Response(Struct, gc=False):
+    status: str | None = None
+
+
 class _Entry(Struct, gc=False):
     fullUrl: str | None = None
+    response: _Response | None = None
     resource: Raw = Raw()
     search: _Search | None = None
     resourceType: str | None = None
@@ -45,6 +50,7 @@ class _Bundle(Struct, gc=False):
     entry: list[_Entry] | None = None
     link: list[_Link] | None = None
     timestamp: str | None = None
+    total: Any = None
 
 
 class _LooseBundle(Struct, gc=False):
@@ -71,6 +77,12 @@ _lenient: msgspec.json.Decoder[Resource] = msgspec.json.Decoder(Union[tuple(VIEW
 _NULL = b"null"
 _TYPE, _OUTCOME = b'"resourceType"', b"OperationOutcome"
 _OF_ANOTHER_TYPE = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"(?!OperationOutcome")[A-Za-z]+"')
+
+
+_NOTHING_THERE = ("404", "410")
+"""HTTP status of a batch's entry that says there is none; any other but 2xx says that it could not be had."""
+_COULD_FILL = {"MedicationAdministration": "exposure", "Observation": "observation"}
+"""What a record of a type could have filled when nothing of it can be read."""
 
 
 class Given(Struct, frozen=True, gc=False):
@@ -120,12 +132,11 @@ def unwrap(raw: bytes, name: str) -> Unwrapped:
             return found
         bundle = _as_bundle(raw)
         if bundle is not None and bundle.resourceType != "Bundle":
-            _add(found, Given(raw), name)
+            _add(found, Given(raw), name, alone=True)
         else:
             _unwrap_bundle(raw, bundle, name, found)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
-        found.issues.append(MappingIssue(name, f"could not be read: {_plain(problem)}"))
-        found.incomplete = True
+        _lost(found, name, f"could not be read: {_plain(problem)}")
     return found
 
 
@@ -144,12 +155,13 @@ def _unwrap_bundle(raw: bytes, bundle: _Bundle | None, name: str, found: Unwrapp
             try:
                 _add_entry(found, _entry.decode(item), f"{name}.entry[{index}]")
             except msgspec.DecodeError as problem:
-                found.issues.append(MappingIssue(f"{name}.entry[{index}]", f"could not be read: {_plain(problem)}"))
+                _lost(found, f"{name}.entry[{index}]", f"could not be read: {_plain(problem)}")
         return
     found.timestamp = bundle.timestamp
     if any(link.relation == "next" for link in bundle.link or ()):
-        found.issues.append(MappingIssue(name, "only the first page was given: the Bundle has a next link"))
-        found.incomplete = True
+        _lost(found, name, "only the first page was given: the Bundle has a next link")
+    if not bundle.entry and isinstance(bundle.total, int) and bundle.total > 0:
+        _lost(found, name, f"says that it holds {bundle.total} and holds none")
     given = found.given
     for index, entry in enumerate(bundle.entry or ()):
         raw = bytes(entry.resource)
@@ -161,17 +173,28 @@ def _unwrap_bundle(raw: bytes, bundle: _Bundle | None, name: str, found: Unwrapp
             _add_entry(found, entry, f"{name}.entry[{index}]")
 
 
+def _lost(found: Unwrapped, place: str, problem: str) -> None:
+    """Something was sent and cannot be had: said, and never taken for "there is none"."""
+    found.issues.append(MappingIssue(place, problem))
+    found.incomplete = True
+
+
 def _add_entry(found: Unwrapped, entry: _Entry, place: str) -> None:
     if bytes(entry.resource) in (b"", _NULL):
+        answered = (entry.response.status or "")[:3] if entry.response is not None else ""
         if entry.resourceType is not None:
-            problem = f"a {entry.resourceType[:40]} stands in the entry itself; entry.resource was expected"
-            found.issues.append(MappingIssue(place, problem))
+            _lost(found, place, f"a {entry.resourceType[:40]} stands in the entry itself; entry.resource was expected")
+        elif not answered.startswith("2") and answered not in _NOTHING_THERE:
+            _lost(found, place, f"holds no resource (status {answered!r}); entry.resource was expected")
         return
     _add(found, Given(bytes(entry.resource), entry.fullUrl), place, entry.search.mode if entry.search else None)
 
 
-def _add(found: Unwrapped, given: Given, place: str, mode: str | None = None) -> None:
-    """Keeps a resource; an OperationOutcome (also by search mode) is read for errors instead."""
+def _add(found: Unwrapped, given: Given, place: str, mode: str | None = None, alone: bool = False) -> None:
+    """Keeps a resource; an OperationOutcome (also by search mode) is read for errors instead.
+
+    `alone`: it is all that was sent, so that an OperationOutcome of any kind stands in place of data.
+    """
     start = given.raw.find(_TYPE)
     if mode != "outcome" and start >= 0 and _OUTCOME not in given.raw[start : start + 60]:
         found.given.append(given)
@@ -179,15 +202,16 @@ def _add(found: Unwrapped, given: Given, place: str, mode: str | None = None) ->
     try:
         kind = _head.decode(given.raw).resourceType
     except msgspec.DecodeError as problem:
-        found.issues.append(MappingIssue(place, f"could not be read: {_plain(problem)}"))
+        _lost(found, place, f"could not be read: {_plain(problem)}")
         return
     if kind == "OperationOutcome" or mode == "outcome":
         if _reports_error(given.raw):
-            found.issues.append(MappingIssue(place, "the server reported an error: the data is incomplete"))
-            found.incomplete = True
+            _lost(found, place, "the server reported an error: the data is incomplete")
+        elif alone:
+            _lost(found, place, "the server answered an OperationOutcome in place of the data")
         return
     if kind is None:
-        found.issues.append(MappingIssue(place, "has no resourceType; a FHIR resource was expected"))
+        _lost(found, place, "has no resourceType; a FHIR resource was expected")
         return
     found.given.append(given)
 
@@ -250,7 +274,8 @@ def read(given: Iterable[Given]) -> tuple[list[Record], list[MappingIssue]]:
                 issues.append(MappingIssue(evidence, "given twice with different content: both are read, the worse counts"))
             seen[evidence] = one.raw
             if len(evidence) > LONGEST_ID and len(identity) > LONGEST_ID:
-                issues.append(MappingIssue(evidence[:80], f"its id has {len(identity)} characters; at most {LONGEST_ID} are read"))
+                too_long = f"its id has {len(identity)} characters; at most {LONGEST_ID} are read"
+                issues.append(MappingIssue(evidence[:80], too_long, _COULD_FILL.get(kind)))
                 continue
         records.append(Record(view, one.raw, evidence, one.full_url, mended, unquoted))
     return records, issues
@@ -268,7 +293,7 @@ def _unreadable(one: Given, head: _Head | None, problem: Exception) -> MappingIs
     kind = head.resourceType if head is not None and head.resourceType else "a resource"
     identity = head.id if head is not None and isinstance(head.id, str) else ""
     evidence = f"{kind}/{identity}" if identity else one.full_url or f"{kind} without id"
-    return MappingIssue(evidence[:300], f"could not be read: {_plain(problem)}")
+    return MappingIssue(evidence[:300], f"could not be read: {_plain(problem)}", _COULD_FILL.get(kind))
 
 
 def _same(first: bytes, second: bytes) -> bool:

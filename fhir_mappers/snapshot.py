@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
@@ -40,6 +41,7 @@ from fhir_mappers.views import (
     QuestionnaireResponse,
     Resource,
 )
+from rules.facts import EFFECTOR_CLASSES
 from rules.proxies import Proxies
 from rules.snapshot import (
     Administration,
@@ -52,10 +54,15 @@ from rules.snapshot import (
     Order,
 )
 
+_BARE_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The snapshot, what could not be used, and the raw bytes of each medication order by its evidence."""
+    """The snapshot, what could not be used, and the raw bytes of each medication order by its evidence.
+
+    An id that stands for two contents names neither: no action may point to it.
+    """
 
     snapshot: ClinicalSnapshot
     issues: tuple[MappingIssue, ...]
@@ -116,6 +123,7 @@ def snapshot_from(
     """
     charted, issues = read(given)
     drafted, draft_issues = read(drafts)
+    draft_issues = [issue if issue.used else replace(issue, domain="exposure") for issue in draft_issues]  # of what drug, nobody knows
     gathered = _Gathered(issues=[*issues, *draft_issues])
     chart = Chart(
         patient=names_of(patient_id, charted),
@@ -127,6 +135,8 @@ def snapshot_from(
         medications=_medications([*charted, *drafted]),
     )
     draft_evidence = {record.evidence for record in drafted}
+    if selected is not None:
+        selected = _selected(selected, draft_evidence)
     for record in charted:
         if type(record.view) is not MedicationRequest or record.evidence not in draft_evidence:
             _gather(record, chart, gathered, draft=False)
@@ -156,7 +166,15 @@ def snapshot_from(
         diagnoses=tuple(gathered.diagnoses),
         unread=unread,
     )
-    return Reading(snapshot, tuple(dict.fromkeys(gathered.issues)), gathered.raw_orders)
+    named = {evidence: raw for evidence, raw in gathered.raw_orders.items() if raw}
+    return Reading(snapshot, tuple(dict.fromkeys(gathered.issues)), named)
+
+
+def _selected(references: frozenset[str], drafts: set[str]) -> frozenset[str] | None:
+    """The drafts that are selected, however they are referred to; all of them when one that is named is not there."""
+    keys = frozenset(f"MedicationRequest/{one}" if _BARE_ID.fullmatch(one) else reference_key(one) for one in references)
+    missed = any(key.startswith("MedicationRequest/") and key not in drafts for key in keys)
+    return None if missed else keys
 
 
 def _refuse_death_of_the_living(gathered: _Gathered) -> None:
@@ -206,13 +224,29 @@ def _gather(record: Record, chart: Chart, gathered: _Gathered, draft: bool) -> N
         return
     stop, notes = _looked_at(record, found, chart)
     if stop is not None:
-        gathered.add(stop)
+        gathered.add(stop if stop.domain is not None else replace(stop, domain=_could_fill(found)))
         return
     for one in found:
         gathered.add(one)
     gathered.issues += notes
     if isinstance(view, MedicationRequest):
-        gathered.raw_orders[record.evidence] = record.raw
+        twice = gathered.raw_orders.get(record.evidence, record.raw) != record.raw
+        gathered.raw_orders[record.evidence] = b"" if twice else record.raw
+
+
+def _could_fill(found: Sequence[object]) -> str | None:
+    """What a record that must not be used would have filled."""
+    for one in found:
+        match one:
+            case Finding():
+                return one.domain.value
+            case ChartedGrade():
+                return "icans"
+            case Administration() | Order() if one.drug_class in EFFECTOR_CLASSES:
+                return "exposure"
+            case MappingIssue() if one.domain is not None:
+                return one.domain
+    return None
 
 
 def _mapped(view: Resource, evidence: str, chart: Chart, draft: bool) -> Sequence[object]:

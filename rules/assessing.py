@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from rules.allergies import allergy
 from rules.checking_drafts import DraftCheck, check_drafts
 from rules.criteria import Criteria, criteria_from
 from rules.crs import Crs, crs
@@ -176,6 +177,7 @@ def assess(snapshot: ClinicalSnapshot, knowledge: Knowledge) -> Assessment:
         for row in one.rows
         for therapy in row.therapies
         for dose in (knowledge.dosing.dose(therapy.dosing, renal.band),)
+        if allergy(dose.substance, snapshot) not in ("same", "related")  # H35
     )
     return Assessment(
         snapshot,

@@ -123,7 +123,7 @@ def _correction(order: Order, fired: Iterable[Row], chart: DraftChart) -> Correc
     """One a draft: to take it out comes before a dose; then the worst check decides.
 
     A dose is proposed for adults alone, for levetiracetam only where the kidneys are known, and only where
-    the draft says another.
+    the draft says another; none by mouth where swallowing is not safe (H04).
     """
     asking = [row for row in fired if row.correct is not None]
     for row in sorted(asking, key=lambda row: row.correct is not None and row.correct.dosing is not None):
@@ -131,7 +131,7 @@ def _correction(order: Order, fired: Iterable[Row], chart: DraftChart) -> Correc
         if row.correct.dosing is None:
             return Corrected(order, row, None, row.correct.preferred)
         dose = chart.dosing.dose(row.correct.dosing, chart.renal.band)
-        if order.substance == "levetiracetam" and chart.renal.band == UNKNOWN_BAND:
+        if (order.substance == "levetiracetam" and chart.renal.band == UNKNOWN_BAND) or oral_at_risk(order, chart):
             continue
         if chart.facts["adult"] is True and (order.dose_mg, order.interval_hours) != (dose.amount_mg, dose.every_hours):
             return Corrected(order, row, dose, row.correct.preferred and dose.may_recommend)

@@ -29,8 +29,8 @@ _MASKING = ("corticosteroid", "anti-il-6")
 class Crs:
     """CRS as an interval: `at_least` None when nothing was measured. `masked`: fever cannot be judged.
 
-    `state` for protocol rows: present, none, masked (no hypotension, no hypoxia, fever not to be judged)
-    or unknown.
+    `state` for protocol rows: present, none, masked (no hypotension, no hypoxia, fever not to be judged),
+    without-fever (hypotension or hypoxia, and nothing tells of fever) or unknown.
     """
 
     state: str
@@ -71,11 +71,11 @@ def _bottom(
 
 
 def _state(at_least: int | None, seen: set[Domain], masked: bool, low: bool) -> str:
-    """Hypotension or hypoxia without fever is no CRS by the table, but a drug for it is no mistake either (A6)."""
+    """By the table hypotension or hypoxia without fever is no CRS, but a drug for it is no mistake either (A6)."""
     if at_least is not None and at_least >= 1:
         return "present"
     if low:
-        return "unknown"
+        return "without-fever" if Domain.FEVER in seen else "unknown"
     if {Domain.HYPOTENSION, Domain.HYPOXIA} <= seen and Domain.FEVER in seen:
         return "masked" if masked else "none"
     return "unknown"

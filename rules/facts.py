@@ -47,7 +47,7 @@ FACTS: Mapping[str, tuple[Fact, ...]] = {
     # Levetiracetam: running, in the order being signed, or ruled out by an allergy.
     "levetiracetam": ("none", "active", "drafted", "allergy"),
     # CRS: present; none; masked: no hypotension and no hypoxia, fever not to be judged; unknown: not measured.
-    "crs": ("present", "none", "masked", "unknown"),
+    "crs": ("present", "none", "masked", "without-fever", "unknown"),
     # Prior seizures, epilepsy, CNS disease on the problem list (asco-2021).
     "seizure_risk_factor": (False, True),
     # The order being signed holds an immune effector therapy.
@@ -98,7 +98,7 @@ def facts_from(
         "crs": crs_state,
         "seizure_risk_factor": _risk_factor(snapshot),
         "engager_draft": any(
-            o.draft and o.selected and o.drug_class in EFFECTOR_CLASSES for o in snapshot.orders
+            o.draft and o.selected and o.status not in STOPPING and o.drug_class in EFFECTOR_CLASSES for o in snapshot.orders
         ),
         "tremor_in_earlier_course": _earlier_tremor(snapshot, exposure),
         "recent_grade": _recent_grade(snapshot, grading, criteria, exposure, charted, windows),

@@ -48,6 +48,7 @@ def test_what_real_clients_send_is_taken(item: dict[str, Any], valid: Any) -> No
         ({"card": None}, "card"),
         ({"card": ""}, "card"),
         ({"card": 1}, "card"),
+        ({"card": "x" * 1001}, "card"),
         ({"outcome": None}, "outcome"),
         ({"outcome": "ignored"}, "outcome"),
         ({"outcome": ["accepted"]}, "outcome"),
@@ -83,3 +84,10 @@ def test_another_shape_is_refused(sent: bytes) -> None:
     with pytest.raises(Refusal) as refusal:
         parse(sent)
     assert refusal.value.status == 400
+
+
+def test_more_items_than_are_taken_at_once_are_413() -> None:
+    with pytest.raises(Refusal) as refusal:
+        parse(body(*[OVERRIDDEN] * 10_001))
+    assert refusal.value.status == 413
+    assert "10001 items; at most 10000" in str(refusal.value.outcome())

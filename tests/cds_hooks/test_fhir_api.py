@@ -96,3 +96,15 @@ def test_our_code_systems_are_published_as_they_are(client: TestClient) -> None:
 def test_an_unknown_resource_is_404(client: TestClient) -> None:
     assert client.get("/fhir/CodeSystem/nothing").status_code == 404
     assert client.get("/fhir/Patient").status_code == 404
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_an_instant_that_means_not_set_is_refused(client: TestClient, at: str) -> None:
+    for body in (
+        {**bundle(*CHART), "timestamp": at},
+        {"resourceType": "Parameters", "parameter": [{"name": "bundle", "resource": bundle(*CHART)}, {"name": "asOf", "valueDateTime": at}]},
+        {"resourceType": "Parameters", "parameter": [{"name": "bundle", "resource": bundle(*CHART)}, {"name": "asOf", "valueInstant": at}]},
+    ):
+        answer = client.post("/fhir/$evaluate-icans", json=body)
+        assert answer.status_code == 400
+        assert "from 1900 to 2199" in answer.text

@@ -66,14 +66,14 @@ def test_a_decision_survives_reopening(url: str) -> None:
 
 def test_a_patient_is_a_keyed_hash_wherever_the_record_names_one(url: str) -> None:
     store, decision_id = Store(url, records.keyed(b"a key of the site")), uuid4()
-    issues = [{"evidence": "Patient/ada-1", "problem": "its subject is https://x/Patient/ada-2, not used"}]
-    store.append(decision(decision_id, patient="ada-1", issues=issues), "s", "i").result()
+    issues = [{"evidence": "Patient/zoe-1", "problem": "its subject is https://x/Patient/zoe-2, not used"}]
+    store.append(decision(decision_id, patient="zoe-1", issues=issues), "s", "i").result()
     found = store.decision(str(decision_id)) or {}
-    assert "ada" not in json.dumps(found, default=str)
+    assert "zoe" not in json.dumps(found, default=str)
     assert found["patient"] == found["record"]["patient"]
     assert found["record"]["issues"][0]["evidence"] == f"Patient/{found['patient']}"
     other = Store("sqlite://", records.keyed(b"the key of another"))
-    other.append(decision(decision_id, patient="ada-1"), "s", "i").result()
+    other.append(decision(decision_id, patient="zoe-1"), "s", "i").result()
     assert (other.decision(str(decision_id)) or {})["patient"] != found["patient"]
 
 

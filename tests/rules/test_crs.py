@@ -39,14 +39,18 @@ def found(
         ({"t": 39, "bp": 118, "flow": 6}, 2, "present"),
         ({"t": 39, "bp": 118, "flow": 6.5}, 3, "present"),
         # hypotension or hypoxia without fever is no CRS by the table, but tocilizumab is not to be removed (A6)
-        ({"t": 37.0, "bp": 85, "sat": 97}, 0, "unknown"),
-        ({"t": 37.0, "bp": 118, "sat": 84}, 0, "unknown"),
+        ({"t": 37.0, "bp": 85, "sat": 97}, 0, "without-fever"),
+        ({"t": 37.0, "bp": 118, "sat": 84}, 0, "without-fever"),
     ],
 )
 def test_the_table(values: dict[str, float], grade: int, state: str) -> None:
     result = found(*vitals(**values))
     assert (result.at_least, result.at_most) == (grade, grade)
     assert result.state == state
+
+
+def test_without_a_temperature_nothing_tells_of_fever() -> None:
+    assert found(*vitals(bp=85, sat=97)).state == "unknown"
 
 
 def test_vasopressors_and_ventilation() -> None:
