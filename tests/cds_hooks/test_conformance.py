@@ -487,7 +487,7 @@ def test_P09() -> None:
 
 
 def parameters(template: str) -> list[tuple[str, str]]:
-    return [tuple(part.split("=", 1)) for part in template.partition("?")[2].split("&") if part]  # type: ignore[misc]
+    return [(name, value) for part in template.partition("?")[2].split("&") if part for name, _, value in [part.partition("=")]]
 
 
 def test_P10() -> None:

@@ -19,7 +19,7 @@ from cds_hooks import explain_command
 from cds_hooks.decide import Decision
 from cds_hooks.explain_command import Line, lines
 from fhir_mappers.issues import MappingIssue
-from rules import Administration, ChartedGrade, ClinicalSnapshot, Domain, assess, load_knowledge
+from rules import Administration, ChartedGrade, ClinicalSnapshot, Domain, Knowledge, assess, load_knowledge
 from rules.explaining import explain
 
 ICE, LOC, SEIZURE = Domain.ICE, Domain.CONSCIOUSNESS, Domain.SEIZURE
@@ -27,11 +27,11 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("case-*.json"))
 BOTH = load_knowledge((Path("icans-default"), Path("asco-2021")))
 
 
-def argued(one: ClinicalSnapshot, knowledge: object = KNOWLEDGE, issues: tuple[MappingIssue, ...] = ()) -> str:
-    assessment = assess(one, knowledge)  # type: ignore[arg-type]
+def argued(one: ClinicalSnapshot, knowledge: Knowledge = KNOWLEDGE, issues: tuple[MappingIssue, ...] = ()) -> str:
+    assessment = assess(one, knowledge)
     decision = Decision(UUID(int=0), NOW, [], {}, assessment, issues)
-    found = explain(assessment, knowledge)  # type: ignore[arg-type]
-    return "\n".join(line.text for line in lines(decision, assessment, found, knowledge))  # type: ignore[arg-type]
+    found = explain(assessment, knowledge)
+    return "\n".join(line.text for line in lines(decision, assessment, found, knowledge))
 
 
 @pytest.fixture
@@ -163,9 +163,10 @@ def test_a_complete_examination_says_so() -> None:
 
 
 def test_a_terminal_folds_and_nothing_of_a_chart_controls_it() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None)
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=40, color_system=None)
     explain_command._show([Line(0, "Heading"), Line(2, "word " * 20 + "\x1b[31m [bold]x[/bold]")], console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = written.getvalue()
     assert all(len(line) <= 40 for line in text.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines())
     assert "\x1b[31m" not in text
     assert "[bold]x[/bold]" in text
